@@ -1,0 +1,19 @@
+//! The glue between the traits and the tables of the ABI. The only unsafe code of the SDK.
+
+mod args;
+pub(crate) mod guard;
+mod item;
+mod log;
+#[forbid(unsafe_code)]
+mod pump;
+mod register;
+#[forbid(unsafe_code)]
+mod shared;
+mod sink;
+#[forbid(unsafe_code)]
+mod sink_pump;
+mod source;
+
+pub use register::{handshake, init, no_extension, root_module};
+pub use sink::sink;
+pub use source::source;

@@ -1,0 +1,175 @@
+//! Messages on their way in ([`Message`], [`Batch`]) and out ([`OutgoingMessage`]).
+
+use bytes::Bytes;
+
+/// One delivered message. `payload`, keys and headers are shared, not copied, when they are `Bytes` already.
+#[derive(Debug, Clone, Default)]
+pub struct Message {
+    pub(crate) id: u64,
+    pub(crate) generation: u64,
+    pub(crate) payload: Bytes,
+    pub(crate) key: Bytes,
+    pub(crate) topic: Bytes,
+    pub(crate) headers: Vec<(Bytes, Bytes)>,
+    pub(crate) attributes: Vec<(&'static str, Bytes)>,
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) attempt: u32,
+    pub(crate) partition: Option<i32>,
+    pub(crate) offset: Option<i64>,
+}
+
+impl Message {
+    /// `id` names this delivery in its [`Settlement`](crate::Settlement); unique while unsettled.
+    pub fn new(id: u64, payload: impl Into<Bytes>) -> Self {
+        Self {
+            id,
+            payload: payload.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Which connection or assignment it came with; comes back in its settlement. Default 0.
+    #[must_use]
+    pub fn generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Bytes>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<Bytes>) -> Self {
+        self.topic = topic.into();
+        self
+    }
+
+    /// Adds one of the message's own headers; names may repeat.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds what the driver knows besides, such as `message_id` or `routing_key`; a `{placeholder}` of the pipe.
+    #[must_use]
+    pub fn attribute(mut self, name: &'static str, value: impl Into<Bytes>) -> Self {
+        self.attributes.push((name, value.into()));
+        self
+    }
+
+    /// Milliseconds since 1970 UTC.
+    #[must_use]
+    pub fn timestamp_ms(mut self, timestamp: i64) -> Self {
+        self.timestamp_ms = Some(timestamp);
+        self
+    }
+
+    /// Which attempt this delivery is, from 1, where the broker counts.
+    #[must_use]
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    #[must_use]
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    #[must_use]
+    pub fn offset(mut self, offset: i64) -> Self {
+        self.offset = Some(offset);
+        self
+    }
+}
+
+/// What [`Receiver::recv`](crate::Receiver::recv) fills: messages and notices, in the order in which things happened.
+#[derive(Debug)]
+pub struct Batch {
+    pub(crate) entries: Vec<Entry>,
+    room: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Message(Message),
+    Connected { generation: u64 },
+    Lost { generation: u64, reason: String },
+    Revoked { partition: i32, generation: u64 },
+    Lag(u64),
+}
+
+impl Batch {
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            room,
+        }
+    }
+
+    /// How many more messages are wanted now. 0 only for receivers with
+    /// [`POLLS_WITHOUT_ROOM`](crate::Receiver::POLLS_WITHOUT_ROOM), or once the batch is full.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Adds a message. What the broker has delivered is kept even without room.
+    pub fn push(&mut self, message: Message) {
+        self.room = self.room.saturating_sub(1);
+        self.entries.push(Entry::Message(message));
+    }
+
+    /// The broker is reached again; messages from here on carry `generation`. For self-healing drivers only.
+    pub fn connected(&mut self, generation: u64) {
+        self.entries.push(Entry::Connected { generation });
+    }
+
+    /// The connection of `generation` is gone, and the driver is mending it.
+    pub fn lost(&mut self, generation: u64, reason: impl Into<String>) {
+        self.entries.push(Entry::Lost {
+            generation,
+            reason: reason.into(),
+        });
+    }
+
+    /// `partition` belongs to somebody else now, for messages up to `generation`.
+    pub fn revoked(&mut self, partition: i32, generation: u64) {
+        self.entries.push(Entry::Revoked {
+            partition,
+            generation,
+        });
+    }
+
+    /// `count` messages wait at the broker.
+    pub fn lag(&mut self, count: u64) {
+        self.entries.push(Entry::Lag(count));
+    }
+}
+
+/// One message to publish, already copied out of the host's memory.
+#[derive(Debug, Clone, Default)]
+pub struct OutgoingMessage {
+    pub payload: Bytes,
+    pub key: Bytes,
+    /// Empty: the sink's own default.
+    pub topic: Bytes,
+    pub headers: Vec<(Bytes, Bytes)>,
+    pub attributes: Vec<(Bytes, Bytes)>,
+    /// Milliseconds since 1970 UTC; `None`: now.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl OutgoingMessage {
+    /// The first attribute of that name.
+    pub fn attribute(&self, name: &str) -> Option<&Bytes> {
+        self.attributes
+            .iter()
+            .find(|(key, _)| key == name.as_bytes())
+            .map(|(_, value)| value)
+    }
+}
