@@ -68,10 +68,7 @@ impl Done {
 
     /// `count` things were done, the next one failed.
     pub fn fail(self, count: u64, error: DriverError) {
-        self.answer(Completion {
-            count,
-            error: RSome(error),
-        });
+        self.answer(Completion { count, error: RSome(error) });
     }
 
     fn answer(self, completion: Completion) {
@@ -89,14 +86,6 @@ impl Drop for Done {
             message: "the driver dropped the operation without an answer".into(),
         };
         // SAFETY: reached only when `answer` was not: this is the one call.
-        unsafe {
-            (self.call)(
-                self.context,
-                Completion {
-                    count: 0,
-                    error: RSome(error),
-                },
-            )
-        }
+        unsafe { (self.call)(self.context, Completion { count: 0, error: RSome(error) }) }
     }
 }

@@ -53,7 +53,7 @@ pub struct Next {
 
 /// A source: messages come out, settlements go in. The threads are those of the crate's page.
 #[repr(C)]
-#[derive(StableAbi, Clone, Copy)]
+#[derive(StableAbi, Clone, Copy, Debug)]
 pub struct SourceTable {
     /// Looks at the configuration only: contacts nobody, keeps nothing. All that is wrong, at once.
     pub check: unsafe extern "C" fn(*const OpenArgs<'_>) -> RVec<Finding>,
@@ -78,7 +78,7 @@ pub struct SourceTable {
 
 /// A sink: messages go in, confirmations come out.
 #[repr(C)]
-#[derive(StableAbi, Clone, Copy)]
+#[derive(StableAbi, Clone, Copy, Debug)]
 pub struct SinkTable {
     /// As [`SourceTable::check`].
     pub check: unsafe extern "C" fn(*const OpenArgs<'_>) -> RVec<Finding>,

@@ -12,17 +12,11 @@ pub struct Slice {
 }
 
 impl Slice {
-    pub const EMPTY: Self = Self {
-        ptr: NonNull::dangling().as_ptr(),
-        len: 0,
-    };
+    pub const EMPTY: Self = Self { ptr: NonNull::dangling().as_ptr(), len: 0 };
 
     /// Borrows `bytes`; the caller keeps them alive as long as the border's contract asks.
     pub const fn of(bytes: &[u8]) -> Self {
-        Self {
-            ptr: bytes.as_ptr(),
-            len: bytes.len(),
-        }
+        Self { ptr: bytes.as_ptr(), len: bytes.len() }
     }
 
     /// The bytes.
@@ -56,17 +50,11 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    pub const EMPTY: Self = Self {
-        ptr: NonNull::dangling().as_ptr(),
-        len: 0,
-    };
+    pub const EMPTY: Self = Self { ptr: NonNull::dangling().as_ptr(), len: 0 };
 
     /// Borrows `pairs`; the caller keeps them alive as long as the border's contract asks.
     pub const fn of(pairs: &[Pair]) -> Self {
-        Self {
-            ptr: pairs.as_ptr(),
-            len: pairs.len(),
-        }
+        Self { ptr: pairs.as_ptr(), len: pairs.len() }
     }
 
     /// The pairs.

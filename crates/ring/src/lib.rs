@@ -53,16 +53,8 @@ pub enum Taken<E> {
 
 impl<T, E: Clone> Ring<T, E> {
     pub fn new(limits: Limits) -> Self {
-        let state = State {
-            items: VecDeque::new(),
-            bytes: 0,
-            is_asleep: false,
-            end: None,
-        };
-        Self {
-            limits,
-            state: sync::Mutex::new(state),
-        }
+        let state = State { items: VecDeque::new(), bytes: 0, is_asleep: false, end: None };
+        Self { limits, state: sync::Mutex::new(state) }
     }
 
     /// Appends items, each with its bytes. True: ring the doorbell, after this call.
@@ -105,18 +97,12 @@ impl<T, E: Clone> Ring<T, E> {
     /// How many more messages fit; 0 when the bytes are used up.
     pub fn room(&self) -> usize {
         let state = self.lock();
-        if state.bytes >= self.limits.bytes {
-            0
-        } else {
-            self.limits.messages.saturating_sub(state.items.len())
-        }
+        if state.bytes >= self.limits.bytes { 0 } else { self.limits.messages.saturating_sub(state.items.len()) }
     }
 
     fn lock(&self) -> sync::MutexGuard<'_, State<T, E>> {
         // A panic of `each` leaves the queue whole: what it was given is gone with the panic, the rest is still there.
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

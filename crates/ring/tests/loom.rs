@@ -30,13 +30,7 @@ impl Bell {
 type Shared = (Arc<Ring<u32, &'static str>>, Arc<Bell>);
 
 fn shared() -> Shared {
-    (
-        Arc::new(Ring::new(Limits {
-            messages: 4,
-            bytes: 100,
-        })),
-        Arc::new(Bell::default()),
-    )
+    (Arc::new(Ring::new(Limits { messages: 4, bytes: 100 })), Arc::new(Bell::default()))
 }
 
 /// Takes until the end, sleeping whenever there is nothing. loom reports a deadlock if a wake-up is lost.

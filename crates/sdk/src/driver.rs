@@ -127,10 +127,7 @@ pub trait Sink: Send + Sized + 'static {
     fn connect(config: Self::Config, context: Context) -> impl Future<Output = Result<Self, Error>> + Send;
 
     /// Publishes in order and returns one result a message, after the broker's confirmation.
-    fn publish(
-        &mut self,
-        messages: &[OutgoingMessage],
-    ) -> impl Future<Output = Vec<Result<(), Error>>> + Send;
+    fn publish(&mut self, messages: &[OutgoingMessage]) -> impl Future<Output = Vec<Result<(), Error>>> + Send;
 
     /// Whether the broker answers. Default: it is assumed to.
     fn ping(&mut self) -> impl Future<Output = Result<(), Error>> + Send {

@@ -21,11 +21,7 @@ pub struct Message {
 impl Message {
     /// `id` names this delivery in its [`Settlement`](crate::Settlement); unique while unsettled.
     pub fn new(id: u64, payload: impl Into<Bytes>) -> Self {
-        Self {
-            id,
-            payload: payload.into(),
-            ..Self::default()
-        }
+        Self { id, payload: payload.into(), ..Self::default() }
     }
 
     /// Which connection or assignment it came with; comes back in its settlement. Default 0.
@@ -106,10 +102,7 @@ pub(crate) enum Entry {
 
 impl Batch {
     pub(crate) fn new(room: usize) -> Self {
-        Self {
-            entries: Vec::new(),
-            room,
-        }
+        Self { entries: Vec::new(), room }
     }
 
     /// How many more messages are wanted now. 0 only for receivers with
@@ -131,18 +124,12 @@ impl Batch {
 
     /// The connection of `generation` is gone, and the driver is mending it.
     pub fn lost(&mut self, generation: u64, reason: impl Into<String>) {
-        self.entries.push(Entry::Lost {
-            generation,
-            reason: reason.into(),
-        });
+        self.entries.push(Entry::Lost { generation, reason: reason.into() });
     }
 
     /// `partition` belongs to somebody else now, for messages up to `generation`.
     pub fn revoked(&mut self, partition: i32, generation: u64) {
-        self.entries.push(Entry::Revoked {
-            partition,
-            generation,
-        });
+        self.entries.push(Entry::Revoked { partition, generation });
     }
 
     /// `count` messages wait at the broker.
@@ -167,9 +154,6 @@ pub struct OutgoingMessage {
 impl OutgoingMessage {
     /// The first attribute of that name.
     pub fn attribute(&self, name: &str) -> Option<&Bytes> {
-        self.attributes
-            .iter()
-            .find(|(key, _)| key == name.as_bytes())
-            .map(|(_, value)| value)
+        self.attributes.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value)
     }
 }

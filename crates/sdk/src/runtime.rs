@@ -17,9 +17,6 @@ fn start() -> Option<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build().ok()?;
     let handle = runtime.handle().clone();
     let run = move || runtime.block_on(std::future::pending::<()>());
-    std::thread::Builder::new()
-        .name("siphon-driver".into())
-        .spawn(run)
-        .ok()?;
+    std::thread::Builder::new().name("siphon-driver".into()).spawn(run).ok()?;
     Some(handle)
 }

@@ -1,1 +1,21 @@
-//! See Cargo.toml.
+//! What siphon says about itself: the log, and every name that appears in it.
+//!
+//! [`logs::init`] installs the one subscriber of the process. Things that happen to agents are the structs of
+//! [`names`]; [`repeats`] keeps thousands of equal failures from flooding the log; [`foreign_event`] brings in what a
+//! plugin says, which has its own copy of `tracing` and therefore cannot use ours.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+mod foreign;
+pub mod level;
+pub mod logs;
+pub mod names;
+mod record;
+mod render;
+pub mod repeats;
+
+pub use foreign::foreign_event;
+pub use level::{Level, UnknownLevel, choose_level};
+pub use logs::{Format, InitError, LogSettings, LogTarget};
+pub use names::{AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStarted, EventFailed, FailureLog, Label};

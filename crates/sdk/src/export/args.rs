@@ -10,11 +10,7 @@ pub(super) fn context(args: &OpenArgs<'_>) -> Context {
     Context {
         agent: args.agent.as_str().to_owned(),
         namespace: args.namespace.as_str().to_owned(),
-        topics: args
-            .topics
-            .iter()
-            .map(|topic| topic.as_str().to_owned())
-            .collect(),
+        topics: args.topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
         read_ahead: args.read_ahead.max(1) as usize,
         max_in_flight: args.max_in_flight.max(args.read_ahead).max(1) as usize,
     }
@@ -31,9 +27,7 @@ pub(super) fn config<C: DeserializeOwned>(args: &OpenArgs<'_>) -> Result<C, Erro
         let path = error.path().to_string();
         // serde_json adds the place in *its* text, which is not the user's file.
         let message = error.inner().to_string();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(message.clone(), |(before, _)| before.to_owned());
+        let message = message.rsplit_once(" at line ").map_or(message.clone(), |(before, _)| before.to_owned());
         Error::config(if path == "." { String::new() } else { path }, message)
     })
 }

@@ -18,8 +18,5 @@ pub(crate) fn panic_error(payload: Box<dyn Any + Send>) -> Error {
     let said = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
     std::mem::forget(payload);
-    Error::panic(format!(
-        "the driver panicked: {}",
-        said.as_deref().unwrap_or("without a message")
-    ))
+    Error::panic(format!("the driver panicked: {}", said.as_deref().unwrap_or("without a message")))
 }

@@ -30,17 +30,12 @@ impl OwnedItem {
     /// Hands the item over to whoever will release it.
     pub(super) fn into_raw(mut self) -> Item {
         // Only `drop` and this take it, and this consumes it.
-        self.0
-            .take()
-            .map_or_else(|| notice(ItemKind::LAG, 0, 0), |raw| raw.0)
+        self.0.take().map_or_else(|| notice(ItemKind::LAG, 0, 0), |raw| raw.0)
     }
 
     /// The handle, when this is a message.
     pub(super) fn message(&self) -> Option<Handle> {
-        self.0
-            .as_ref()
-            .filter(|raw| raw.0.kind == ItemKind::MESSAGE)
-            .map(|raw| raw.0.handle)
+        self.0.as_ref().filter(|raw| raw.0.kind == ItemKind::MESSAGE).map(|raw| raw.0.handle)
     }
 }
 
@@ -81,13 +76,9 @@ pub(super) fn item(entry: Entry) -> (OwnedItem, usize) {
         Entry::Message(message) => from_message(message),
         Entry::Connected { generation } => light(notice(ItemKind::CONNECTED, generation, 0)),
         Entry::Lost { generation, reason } => lost(generation, reason),
-        Entry::Revoked {
-            partition,
-            generation,
-        } => light(Item {
-            partition,
-            ..notice(ItemKind::REVOKED, generation, 0)
-        }),
+        Entry::Revoked { partition, generation } => {
+            light(Item { partition, ..notice(ItemKind::REVOKED, generation, 0) })
+        }
         Entry::Lag(count) => light(notice(ItemKind::LAG, 0, count)),
     }
 }
@@ -117,28 +108,15 @@ fn notice(kind: ItemKind, generation: u64, value: u64) -> Item {
 }
 
 fn lost(generation: u64, reason: String) -> (OwnedItem, usize) {
-    let block = Box::new(Block {
-        message: Message::default(),
-        pairs: Vec::new(),
-        reason,
-    });
+    let block = Box::new(Block { message: Message::default(), pairs: Vec::new(), reason });
     let payload = Slice::of(block.reason.as_bytes());
     let owner = Box::into_raw(block).cast();
-    light(Item {
-        payload,
-        owner,
-        release: release_block,
-        ..notice(ItemKind::LOST, generation, 0)
-    })
+    light(Item { payload, owner, release: release_block, ..notice(ItemKind::LOST, generation, 0) })
 }
 
 fn from_message(message: Message) -> (OwnedItem, usize) {
     let weight = message.payload.len();
-    let block = Box::new(Block {
-        pairs: pairs(&message),
-        message,
-        reason: String::new(),
-    });
+    let block = Box::new(Block { pairs: pairs(&message), message, reason: String::new() });
     let (headers, attributes) = block.pairs.split_at(block.message.headers.len());
     let item = Item {
         attempt: block.message.attempt,
@@ -150,30 +128,21 @@ fn from_message(message: Message) -> (OwnedItem, usize) {
         timestamp_ms: block.message.timestamp_ms.unwrap_or(i64::MIN),
         offset: block.message.offset.unwrap_or(-1),
         partition: block.message.partition.unwrap_or(-1),
-        handle: Handle {
-            id: block.message.id,
-            generation: block.message.generation,
-        },
+        handle: Handle { id: block.message.id, generation: block.message.generation },
         release: release_block,
         ..notice(ItemKind::MESSAGE, 0, 0)
     };
     // The slices point to memory that the box's fields own on the heap: it stays where it is when the box is leaked.
-    let item = Item {
-        owner: Box::into_raw(block).cast(),
-        ..item
-    };
+    let item = Item { owner: Box::into_raw(block).cast(), ..item };
     (OwnedItem(Some(RawItem(item))), weight)
 }
 
 fn pairs(message: &Message) -> Vec<Pair> {
-    let headers = message.headers.iter().map(|(name, value)| Pair {
-        name: Slice::of(name),
-        value: Slice::of(value),
-    });
-    let attributes = message.attributes.iter().map(|(name, value)| Pair {
-        name: Slice::of(name.as_bytes()),
-        value: Slice::of(value),
-    });
+    let headers = message.headers.iter().map(|(name, value)| Pair { name: Slice::of(name), value: Slice::of(value) });
+    let attributes = message
+        .attributes
+        .iter()
+        .map(|(name, value)| Pair { name: Slice::of(name.as_bytes()), value: Slice::of(value) });
     headers.chain(attributes).collect()
 }
 
@@ -186,12 +155,8 @@ pub(super) unsafe fn copy(outgoing: &Outgoing) -> OutgoingMessage {
     // SAFETY: the caller's promise, for every slice in turn.
     let bytes = |slice: Slice| Bytes::copy_from_slice(unsafe { slice.get() });
     // SAFETY: as above.
-    let pairs = |pairs: Pairs| {
-        unsafe { pairs.get() }
-            .iter()
-            .map(|pair| (bytes(pair.name), bytes(pair.value)))
-            .collect()
-    };
+    let pairs =
+        |pairs: Pairs| unsafe { pairs.get() }.iter().map(|pair| (bytes(pair.name), bytes(pair.value))).collect();
     OutgoingMessage {
         payload: bytes(outgoing.payload),
         key: bytes(outgoing.key),

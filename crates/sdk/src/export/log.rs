@@ -42,17 +42,9 @@ pub(super) fn install(host: HostApi) {
     // A plugin that brought its own subscriber keeps it.
     let _ = tracing::subscriber::set_global_default(Bridge);
     std::panic::set_hook(Box::new(|info| {
-        let place = info
-            .location()
-            .map(|at| format!("{}:{}", at.file(), at.line()))
-            .unwrap_or_default();
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let said = info.payload_as_str().unwrap_or("without a message");
-        write_line(
-            LogLevel::ERROR,
-            "panic",
-            &format!("the driver panicked at {place}: {said}"),
-            "",
-        );
+        write_line(LogLevel::ERROR, "panic", &format!("the driver panicked at {place}: {said}"), "");
     }));
 }
 
@@ -76,9 +68,7 @@ impl Subscriber for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // SAFETY: the host's functions live as long as the process.
         metadata.is_event()
-            && HOST
-                .get()
-                .is_some_and(|host| level(metadata.level()) <= unsafe { (host.max_level)(host.context) })
+            && HOST.get().is_some_and(|host| level(metadata.level()) <= unsafe { (host.max_level)(host.context) })
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
@@ -88,17 +78,8 @@ impl Subscriber for Bridge {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let rest = if fields.rest.is_empty() {
-            String::new()
-        } else {
-            Value::Object(fields.rest).to_string()
-        };
-        write_line(
-            level(event.metadata().level()),
-            event.metadata().target(),
-            &fields.message,
-            &rest,
-        );
+        let rest = if fields.rest.is_empty() { String::new() } else { Value::Object(fields.rest).to_string() };
+        write_line(level(event.metadata().level()), event.metadata().target(), &fields.message, &rest);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -143,11 +124,7 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message.push_str(value)
-        } else {
-            self.put(field, value.into())
-        }
+        if field.name() == "message" { self.message.push_str(value) } else { self.put(field, value.into()) }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

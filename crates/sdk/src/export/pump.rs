@@ -113,11 +113,7 @@ async fn receive_all<R: Receiver>(receiver: &mut R, shared: &Shared) -> Error {
 }
 
 /// Settles and answers until the host closes (`Some`) or `ending` was told and nothing is left (`None`).
-async fn settle_all(
-    settler: &mut impl Settler,
-    shared: &Shared,
-    ending: &Notify,
-) -> Result<Option<Closing>, Error> {
+async fn settle_all(settler: &mut impl Settler, shared: &Shared, ending: &Notify) -> Result<Option<Closing>, Error> {
     loop {
         let (settlements, commands) = shared.take_inbox();
         if !settlements.is_empty() {
@@ -169,20 +165,14 @@ async fn close(mut settler: impl Settler, closing: Closing, shared: &Shared) -> 
         settler.close().await
     };
     let result = timeout(closing.deadline, goodbye).await;
-    complete(
-        closing.done,
-        result.unwrap_or_else(|_| Err(Error::connection("the broker did not answer in time"))),
-    );
+    complete(closing.done, result.unwrap_or_else(|_| Err(Error::connection("the broker did not answer in time"))));
     End::Closed
 }
 
 /// What the host never took, to be given back untouched.
 fn untaken(shared: &Shared) -> Vec<Settlement> {
     let mut handles = Vec::new();
-    while let Taken::Items(1..) = shared
-        .ring
-        .take(usize::MAX, |item| handles.extend(item.message()))
-    {}
+    while let Taken::Items(1..) = shared.ring.take(usize::MAX, |item| handles.extend(item.message())) {}
     let requeue = |handle: siphon_abi::Handle| Settlement {
         id: handle.id,
         generation: handle.generation,
@@ -194,15 +184,9 @@ fn untaken(shared: &Shared) -> Vec<Settlement> {
 fn settlement(settlement: siphon_abi::Settlement) -> Settlement {
     let verdict = match settlement.verdict {
         AbiVerdict::ACK => Verdict::Ack,
-        AbiVerdict::RETRY => Verdict::Retry {
-            delay_ms: settlement.delay_ms,
-        },
+        AbiVerdict::RETRY => Verdict::Retry { delay_ms: settlement.delay_ms },
         AbiVerdict::REJECT => Verdict::Reject,
         _ => Verdict::Requeue, // an unknown word must not lose the message
     };
-    Settlement {
-        id: settlement.handle.id,
-        generation: settlement.handle.generation,
-        verdict,
-    }
+    Settlement { id: settlement.handle.id, generation: settlement.handle.generation, verdict }
 }

@@ -6,8 +6,8 @@ use std::ptr::{null, null_mut};
 use schemars::Schema;
 use siphon_abi::abi_stable::prefix_type::PrefixTypeTrait as _;
 use siphon_abi::{
-    ABI_REV, Capabilities, Component, Handshake, HostApi, Kind, Level, MAGIC, Plugin, PluginRef, RErr, ROk,
-    RVec, Res, Slice, UNWINDS,
+    ABI_REV, Capabilities, Component, Handshake, HostApi, Kind, Level, MAGIC, Plugin, PluginRef, RErr, ROk, RVec, Res,
+    Slice, UNWINDS,
 };
 
 use super::guard::guard;
@@ -58,11 +58,7 @@ pub fn init(host: HostApi, components: impl FnOnce() -> Vec<Component>) -> Res<R
 
 /// The root module around `init`. For [`export_plugin!`](crate::export_plugin).
 pub fn root_module(init: unsafe extern "C" fn(HostApi) -> Res<RVec<Component>>) -> PluginRef {
-    Plugin {
-        init,
-        ext: no_extension,
-    }
-    .leak_into_prefix()
+    Plugin { init, ext: no_extension }.leak_into_prefix()
 }
 
 /// This SDK has no table beyond those of its revision.

@@ -55,10 +55,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(doorbell: Doorbell, context: &Context, max_bytes: usize) -> Self {
         Self {
-            ring: Ring::new(Limits {
-                messages: context.read_ahead,
-                bytes: max_bytes.max(1),
-            }),
+            ring: Ring::new(Limits { messages: context.read_ahead, bytes: max_bytes.max(1) }),
             doorbell,
             is_paused: AtomicBool::new(false),
             inbox: Mutex::default(),
@@ -90,11 +87,7 @@ impl Shared {
 
     /// Moves a batch into the ring.
     pub(super) fn push(&self, batch: Batch) {
-        let messages = batch
-            .entries
-            .iter()
-            .filter(|entry| matches!(entry, Entry::Message(_)))
-            .count();
+        let messages = batch.entries.iter().filter(|entry| matches!(entry, Entry::Message(_))).count();
         self.in_flight.fetch_add(messages, Ordering::AcqRel);
         if self.ring.push(batch.entries.into_iter().map(item)) {
             self.doorbell.ring();
@@ -105,11 +98,7 @@ impl Shared {
     pub(super) fn settle(&self, settlements: &[Settlement]) -> usize {
         let mut inbox = self.inbox();
         let limit = self.max_in_flight + SETTLEMENT_SLACK;
-        let room = if inbox.is_closed {
-            usize::MAX
-        } else {
-            limit.saturating_sub(inbox.settlements.len())
-        };
+        let room = if inbox.is_closed { usize::MAX } else { limit.saturating_sub(inbox.settlements.len()) };
         let taken = settlements.len().min(room);
         inbox.host_waits = taken < settlements.len();
         if !inbox.is_closed {
@@ -124,9 +113,7 @@ impl Shared {
     fn settled(&self, count: usize) {
         let take = |now: usize| Some(now.saturating_sub(count));
         // A host that settles twice must not make the count wrap.
-        let _ = self
-            .in_flight
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        let _ = self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         self.tell_room();
     }
 
@@ -150,10 +137,7 @@ impl Shared {
     /// Takes all that waits; rings when the host waits for room.
     pub(super) fn take_inbox(&self) -> (Vec<Settlement>, VecDeque<Command>) {
         let mut inbox = self.inbox();
-        let taken = (
-            std::mem::take(&mut inbox.settlements),
-            std::mem::take(&mut inbox.commands),
-        );
+        let taken = (std::mem::take(&mut inbox.settlements), std::mem::take(&mut inbox.commands));
         let ring = std::mem::take(&mut inbox.host_waits);
         drop(inbox);
         if ring {
@@ -165,13 +149,7 @@ impl Shared {
     /// The pump is gone: no command stays unanswered.
     pub(super) fn finish(&self, end: End) {
         let mut inbox = self.inbox();
-        let left = std::mem::replace(
-            &mut *inbox,
-            Inbox {
-                is_closed: true,
-                ..Inbox::default()
-            },
-        );
+        let left = std::mem::replace(&mut *inbox, Inbox { is_closed: true, ..Inbox::default() });
         drop(inbox); // before what is left: dropping it calls the host
         drop(left);
         if self.ring.end(end) {

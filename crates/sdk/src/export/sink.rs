@@ -22,10 +22,7 @@ use crate::driver::Sink;
 pub fn sink<S: Sink>() -> Component {
     let schema = schemars::schema_for!(S::Config);
     let base = component(Kind::SINK, Level::AGENT, S::KEYS, S::LABEL, &schema);
-    Component {
-        sink: &Glue::<S>::TABLE,
-        ..base
-    }
+    Component { sink: &Glue::<S>::TABLE, ..base }
 }
 
 /// An open sink, on the plugin's side.
@@ -44,14 +41,7 @@ impl Drop for Opened {
 struct Glue<S>(PhantomData<S>);
 
 impl<S: Sink> Glue<S> {
-    const TABLE: SinkTable = SinkTable {
-        check: check::<S>,
-        open: open::<S>,
-        publish,
-        ping,
-        close,
-        free,
-    };
+    const TABLE: SinkTable = SinkTable { check: check::<S>, open: open::<S>, publish, ping, close, free };
 }
 
 unsafe extern "C" fn check<S: Sink>(open_args: *const OpenArgs<'_>) -> RVec<siphon_abi::Finding> {
@@ -72,24 +62,15 @@ fn start<S: Sink>(open_args: &OpenArgs<'_>) -> Result<Opened, Error> {
     let config = args::config::<S::Config>(open_args)?;
     let context = args::context(open_args);
     first_error(S::check(&config, &context))?;
-    let runtime =
-        crate::runtime::handle().ok_or_else(|| Error::fatal("the plugin cannot start its thread"))?;
+    let runtime = crate::runtime::handle().ok_or_else(|| Error::fatal("the plugin cannot start its thread"))?;
     let inbox = Arc::new(Inbox::default());
-    let pump = runtime.spawn(named(
-        context.agent.clone(),
-        run::<S>(config, context, Arc::clone(&inbox)),
-    ));
-    Ok(Opened {
-        inbox,
-        pump: pump.abort_handle(),
-    })
+    let pump = runtime.spawn(named(context.agent.clone(), run::<S>(config, context, Arc::clone(&inbox))));
+    Ok(Opened { inbox, pump: pump.abort_handle() })
 }
 
 async fn run<S: Sink>(config: S::Config, context: crate::Context, inbox: Arc<Inbox>) {
     // The panic hook has said what happened; dropping the requests answers them.
-    let _ = AssertUnwindSafe(sink_pump::run::<S>(config, context, &inbox))
-        .catch_unwind()
-        .await;
+    let _ = AssertUnwindSafe(sink_pump::run::<S>(config, context, &inbox)).catch_unwind().await;
     inbox.finish();
 }
 
@@ -108,17 +89,10 @@ unsafe extern "C" fn publish(object: Object, messages: *const Outgoing, len: usi
         let copies = match len {
             0 => Vec::new(),
             // SAFETY: the host lends an array of `len` messages, alive for the call.
-            _ => unsafe {
-                std::slice::from_raw_parts(messages, len)
-                    .iter()
-                    .map(|message| copy(message))
-                    .collect()
-            },
+            _ => unsafe { std::slice::from_raw_parts(messages, len).iter().map(|message| copy(message)).collect() },
         };
         // SAFETY: the host calls with a live object.
-        unsafe { opened(object) }
-            .inbox
-            .send(Request::Publish(copies, done));
+        unsafe { opened(object) }.inbox.send(Request::Publish(copies, done));
     };
     guard(send, drop);
 }

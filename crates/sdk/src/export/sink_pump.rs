@@ -61,11 +61,7 @@ impl Inbox {
 
 /// Publishes until the host closes.
 pub(super) async fn run<S: Sink>(config: S::Config, context: Context, inbox: &Inbox) {
-    let mut connection = Connection::<S> {
-        config,
-        context,
-        sink: None,
-    };
+    let mut connection = Connection::<S> { config, context, sink: None };
     loop {
         let mut publishes = Vec::new();
         for request in inbox.take().await {
@@ -153,8 +149,8 @@ fn flatten(publishes: Vec<(Vec<OutgoingMessage>, Done)>) -> (Shares, Vec<Outgoin
 
 /// Answers one request; false when its error says that the connection is gone.
 fn answer(count: usize, results: Vec<Result<(), Error>>, done: Done) -> bool {
-    let missing = (results.len() < count)
-        .then(|| Error::fatal("the driver answered for fewer messages than it was given"));
+    let missing =
+        (results.len() < count).then(|| Error::fatal("the driver answered for fewer messages than it was given"));
     let confirmed = results.iter().take_while(|result| result.is_ok()).count();
     match results.into_iter().find_map(Result::err).or(missing) {
         None => {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use serde::de::DeserializeOwned;
 use siphon_abi::{
-    Component, Done, Doorbell, DriverError, Item, Kind, Level, Next, Object, OpenArgs, Poll, RErr, ROk, RVec,
-    Res, Settlement, SourceTable,
+    Component, Done, Doorbell, DriverError, Item, Kind, Level, Next, Object, OpenArgs, Poll, RErr, ROk, RVec, Res,
+    Settlement, SourceTable,
 };
 use siphon_ring::Taken;
 
@@ -26,11 +26,7 @@ use crate::{Context, Error, Finding};
 pub fn source<S: Source>() -> Component {
     let schema = schemars::schema_for!(S::Config);
     let base = component(Kind::SOURCE, Level::AGENT, S::KEYS, S::LABEL, &schema);
-    Component {
-        capabilities: S::CAPABILITIES,
-        source: &Glue::<S>::TABLE,
-        ..base
-    }
+    Component { capabilities: S::CAPABILITIES, source: &Glue::<S>::TABLE, ..base }
 }
 
 /// An open source, on the plugin's side.
@@ -48,17 +44,8 @@ impl Drop for Opened {
 struct Glue<S>(PhantomData<S>);
 
 impl<S: Source> Glue<S> {
-    const TABLE: SourceTable = SourceTable {
-        check: check::<S>,
-        open: open::<S>,
-        next,
-        error,
-        settle,
-        ping,
-        pause,
-        close,
-        free,
-    };
+    const TABLE: SourceTable =
+        SourceTable { check: check::<S>, open: open::<S>, next, error, settle, ping, pause, close, free };
 }
 
 unsafe extern "C" fn check<S: Source>(open_args: *const OpenArgs<'_>) -> RVec<siphon_abi::Finding> {
@@ -85,12 +72,8 @@ pub(super) fn check_with<C: DeserializeOwned>(
 ///
 /// The first finding that keeps the driver from working.
 pub(super) fn first_error(findings: Vec<Finding>) -> Result<(), Error> {
-    let error = findings
-        .into_iter()
-        .find(|finding| finding.weight == Weight::ERROR);
-    error.map_or(Ok(()), |finding| {
-        Err(Error::config(finding.path, finding.message))
-    })
+    let error = findings.into_iter().find(|finding| finding.weight == Weight::ERROR);
+    error.map_or(Ok(()), |finding| Err(Error::config(finding.path, finding.message)))
 }
 
 unsafe extern "C" fn open<S: Source>(open_args: *const OpenArgs<'_>, doorbell: Doorbell) -> Res<Object> {
@@ -107,24 +90,15 @@ fn start<S: Source>(open_args: &OpenArgs<'_>, doorbell: Doorbell) -> Result<Open
     let config = args::config::<S::Config>(open_args)?;
     let context = args::context(open_args);
     first_error(S::check(&config, &context))?;
-    let runtime =
-        crate::runtime::handle().ok_or_else(|| Error::fatal("the plugin cannot start its thread"))?;
+    let runtime = crate::runtime::handle().ok_or_else(|| Error::fatal("the plugin cannot start its thread"))?;
     let max_bytes = usize::try_from(open_args.max_bytes).unwrap_or(usize::MAX);
     let shared = Arc::new(Shared::new(doorbell, &context, max_bytes));
-    let pump = runtime.spawn(named(
-        context.agent.clone(),
-        run::<S>(config, context, Arc::clone(&shared)),
-    ));
-    Ok(Opened {
-        shared,
-        pump: pump.abort_handle(),
-    })
+    let pump = runtime.spawn(named(context.agent.clone(), run::<S>(config, context, Arc::clone(&shared))));
+    Ok(Opened { shared, pump: pump.abort_handle() })
 }
 
 async fn run<S: Source>(config: S::Config, context: Context, shared: Arc<Shared>) {
-    let pump = AssertUnwindSafe(pump::run::<S>(config, context, &shared))
-        .catch_unwind()
-        .await;
+    let pump = AssertUnwindSafe(pump::run::<S>(config, context, &shared)).catch_unwind().await;
     shared.finish(pump.unwrap_or_else(|payload| End::Failed(panic_error(payload))));
 }
 
@@ -147,38 +121,23 @@ unsafe extern "C" fn next(object: Object, items: *mut Item, max: u32) -> Next {
         unsafe { items.add(filled).write(item.into_raw()) };
         filled += 1;
     };
-    let taken = guard(
-        || shared.ring.take(max as usize, take),
-        |error| Taken::Ended(End::Failed(error)),
-    );
+    let taken = guard(|| shared.ring.take(max as usize, take), |error| Taken::Ended(End::Failed(error)));
     match taken {
         Taken::Items(count) => {
             if count > 0 {
                 shared.tell_room();
             }
-            Next {
-                poll: Poll::OPEN,
-                count: count as u32,
-            }
+            Next { poll: Poll::OPEN, count: count as u32 }
         }
-        Taken::Ended(End::Closed) => Next {
-            poll: Poll::CLOSED,
-            count: 0,
-        },
-        Taken::Ended(End::Failed(_)) => Next {
-            poll: Poll::FAILED,
-            count: 0,
-        },
+        Taken::Ended(End::Closed) => Next { poll: Poll::CLOSED, count: 0 },
+        Taken::Ended(End::Failed(_)) => Next { poll: Poll::FAILED, count: 0 },
     }
 }
 
 unsafe extern "C" fn error(object: Object) -> DriverError {
     // SAFETY: the host calls with a live object.
     let shared = &unsafe { opened(object) }.shared;
-    match guard(
-        || shared.ring.take(1, drop),
-        |error| Taken::Ended(End::Failed(error)),
-    ) {
+    match guard(|| shared.ring.take(1, drop), |error| Taken::Ended(End::Failed(error))) {
         Taken::Ended(End::Failed(error)) => error.into_abi(),
         _ => Error::closed().into_abi(),
     }
@@ -189,12 +148,7 @@ unsafe extern "C" fn settle(object: Object, settlements: *const Settlement, len:
         return 0;
     }
     // SAFETY: the host calls with a live object and an array of `len` settlements.
-    let (shared, settlements) = unsafe {
-        (
-            &opened(object).shared,
-            std::slice::from_raw_parts(settlements, len),
-        )
-    };
+    let (shared, settlements) = unsafe { (&opened(object).shared, std::slice::from_raw_parts(settlements, len)) };
     guard(|| shared.settle(settlements), |_| len)
 }
 

@@ -1,0 +1,314 @@
+//! One open source: from the first event to the end of the connection or of the process.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, EventFailed, FailureLog};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::deliveries::Deliveries;
+use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
+use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
+
+/// How long a driver may take to send the last settlements and say goodbye.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// An event that has left the pipe.
+pub(crate) struct Finished {
+    pub(crate) event: Event,
+    pub(crate) failure: Option<Failure>,
+    /// The connection that it came with, counted by the supervisor.
+    pub(crate) epoch: u64,
+}
+
+/// What an agent keeps from one connection to the next.
+pub(crate) struct Agent {
+    pub(crate) spec: AgentSpec,
+    pub(crate) status: Arc<AgentStatus>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) failures: FailureLog,
+    /// Counts connections.
+    pub(crate) epoch: u64,
+    /// When this connection was first established.
+    pub(crate) connected_at: Option<Instant>,
+    /// Handles of this connection that are in the pipe.
+    pub(crate) in_pipe: Vec<Handle>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(crate) enum ConnectionEnd {
+    /// The process ends, and this agent is done.
+    Drained,
+    Lost(DriverError),
+}
+
+type Ping = Pin<Box<dyn Future<Output = Result<(), DriverError>> + Send>>;
+
+impl Agent {
+    /// Runs events through the pipe until the connection or the process ends. `start` makes the future of one run.
+    pub(crate) async fn run<F: Future<Output = Finished>>(
+        &mut self,
+        mut source: Source,
+        pipe: &mut FuturesUnordered<F>,
+        start: &impl Fn(Event, u64) -> F,
+    ) -> ConnectionEnd {
+        let mut turn = Turn::new(self.shutdown.clone(), self.spec.health_interval);
+        while self.shutdown.phase() == Phase::Running {
+            if let Err(end) = self.intake(&mut source, &mut turn, pipe, start) {
+                return self.lost(source, end).await;
+            }
+            self.flush(&source);
+            self.tick(&source, &mut turn);
+            self.wait(&source, &mut turn, pipe).await;
+        }
+        self.drain(source, pipe).await;
+        ConnectionEnd::Drained
+    }
+
+    /// Starts what has waited long enough, then as many new events as there are places.
+    fn intake<F: Future<Output = Finished>>(
+        &mut self,
+        source: &mut Source,
+        turn: &mut Turn,
+        pipe: &mut FuturesUnordered<F>,
+        start: &impl Fn(Event, u64) -> F,
+    ) -> Result<(), SourceEnd> {
+        let now = Instant::now();
+        let (epoch, in_pipe) = (self.epoch, &mut self.in_pipe);
+        let given_back = self.deliveries.take_due(now, |event| {
+            in_pipe.push(event.handle());
+            pipe.push(start(event, epoch));
+        });
+        (0..given_back).for_each(|_| self.status.count_given_back());
+        while !turn.is_dry {
+            let places = self.deliveries.places(now);
+            if places == 0 {
+                break;
+            }
+            let taken = source.next(places, |arrival| {
+                if let Some(event) = self.arrived(arrival) {
+                    pipe.push(start(event, epoch));
+                }
+            })?;
+            turn.is_dry = taken == 0;
+        }
+        self.status.set_load(self.deliveries.running(), self.deliveries.waiting());
+        Ok(())
+    }
+
+    /// Notes what came; an event is returned, to be started.
+    fn arrived(&mut self, arrival: Arrival) -> Option<Event> {
+        match arrival {
+            Arrival::Event(event) => {
+                self.status.count_received();
+                self.deliveries.started();
+                self.in_pipe.push(event.handle());
+                return Some(event);
+            }
+            Arrival::Connected { .. } => self.connected(),
+            Arrival::Lost { generation, reason } => {
+                self.deliveries.lost(generation);
+                self.status.failed_with(&reason);
+                self.status.set_state(AgentState::Connecting);
+                AgentLost { reason: &reason, wait: Duration::ZERO }.emit(&self.spec.label);
+            }
+            Arrival::Revoked { partition, generation } => self.deliveries.revoked(partition, generation),
+            Arrival::Lag(lag) => self.status.set_lag(lag),
+        }
+        None
+    }
+
+    fn connected(&mut self) {
+        self.connected_at = Some(Instant::now());
+        self.status.set_state(AgentState::Running);
+        self.status.pinged(SystemTime::now());
+        AgentConnected.emit(&self.spec.label);
+    }
+
+    /// Hands settlements to the driver; what does not fit waits for its doorbell.
+    fn flush(&mut self, source: &Source) {
+        if !self.deliveries.unsent().is_empty() {
+            let taken = source.settle(self.deliveries.unsent());
+            self.deliveries.sent(taken);
+        }
+    }
+
+    /// Sleeps until something happens, and notes it.
+    async fn wait<F: Future<Output = Finished>>(
+        &mut self,
+        source: &Source,
+        turn: &mut Turn,
+        pipe: &mut FuturesUnordered<F>,
+    ) {
+        turn.wake_at(self.deliveries.next_wake());
+        let is_listening = turn.is_dry || !self.deliveries.unsent().is_empty();
+        tokio::select! {
+            biased;
+            // First, though it is cheap to ask: a pipe that always has something must not starve the intake.
+            () = source.rung(), if is_listening => turn.is_dry = false,
+            Some(finished) = pipe.next(), if !pipe.is_empty() => {
+                self.finished(finished);
+                // All that is ready now is settled together.
+                while let Some(Some(finished)) = pipe.next().now_or_never() {
+                    self.finished(finished);
+                }
+            }
+            answer = answered(&mut turn.ping) => self.pinged(answer),
+            () = &mut turn.alarm => {}
+            () = &mut turn.draining => {}
+        }
+    }
+
+    /// Once a health interval: asks the broker whether it is there.
+    fn tick(&mut self, source: &Source, turn: &mut Turn) {
+        let now = Instant::now();
+        if now < turn.next_health {
+            return;
+        }
+        turn.next_health = now + self.spec.health_interval;
+        self.failures.write_due(now.into_std());
+        if turn.ping.is_none() && self.connected_at.is_some() {
+            turn.ping = Some(Box::pin(source.ping()));
+        }
+    }
+
+    fn pinged(&self, answer: Result<(), DriverError>) {
+        match answer {
+            Ok(()) => self.status.pinged(SystemTime::now()),
+            Err(error) => self.status.failed_with(&error.to_string()),
+        }
+    }
+
+    /// Settles an event that has left the pipe.
+    pub(crate) fn finished(&mut self, finished: Finished) {
+        let Finished { event, failure, epoch } = finished;
+        if epoch != self.epoch {
+            return self.deliveries.finished_stale();
+        }
+        let handle = event.handle();
+        if let Some(place) = self.in_pipe.iter().position(|own| *own == handle) {
+            self.in_pipe.swap_remove(place);
+        }
+        match failure {
+            None => {
+                self.status.count_acked();
+                self.deliveries.succeeded(&event);
+            }
+            Some(failure) => self.failed(event, &failure),
+        }
+    }
+
+    fn failed(&mut self, event: Event, failure: &Failure) {
+        let failed = self.deliveries.failed(event, failure, Instant::now(), fastrand::f64());
+        self.status.count_failed();
+        self.status.failed_with(&failure.message);
+        if failed.is_given_back {
+            self.status.count_given_back();
+        }
+        let line = EventFailed { attempt: failed.attempt, error: &failure.message, wait: failed.wait };
+        self.failures.record(line, std::time::Instant::now());
+    }
+
+    /// The connection is gone, and with it everything that was not settled: the broker delivers it again.
+    async fn lost(&mut self, source: Source, end: SourceEnd) -> ConnectionEnd {
+        self.flush(&source);
+        let closed = source.close(CLOSE).await;
+        self.deliveries.forget_connection();
+        self.in_pipe.clear();
+        match end {
+            SourceEnd::Failed(error) => ConnectionEnd::Lost(error),
+            SourceEnd::Closed => ConnectionEnd::Lost(closed.err().unwrap_or_else(DriverError::ended_by_itself)),
+        }
+    }
+
+    /// Gives back what waits, lets the pipe finish within the grace period, settles, says goodbye.
+    async fn drain<F: Future<Output = Finished>>(&mut self, source: Source, pipe: &mut FuturesUnordered<F>) {
+        let start = Instant::now();
+        let before = self.in_pipe.len();
+        let given_back = self.deliveries.drain();
+        self.flush(&source);
+        self.finish_pipe(&source, pipe, start + self.spec.drain).await;
+        let abandoned = std::mem::take(&mut self.in_pipe);
+        abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));
+        self.flush_all(&source).await;
+        if let Err(error) = source.close(CLOSE).await {
+            tracing::warn!(agent = &*self.spec.label.agent, agent_type = &*self.spec.label.agent_type, %error, "did not close in order");
+        }
+        let (finished, abandoned) = (before - abandoned.len(), abandoned.len());
+        AgentDrained { finished, given_back, abandoned, took: start.elapsed() }.emit(&self.spec.label);
+    }
+
+    async fn finish_pipe<F: Future<Output = Finished>>(
+        &mut self,
+        source: &Source,
+        pipe: &mut FuturesUnordered<F>,
+        until: Instant,
+    ) {
+        let mut shutdown = self.shutdown.clone();
+        while !pipe.is_empty() {
+            tokio::select! {
+                biased;
+                () = shutdown.reached(Phase::Ending) => return,
+                Some(finished) = pipe.next() => self.finished(finished),
+                () = sleep_until(until) => return,
+            }
+            self.flush(source);
+        }
+    }
+
+    async fn flush_all(&mut self, source: &Source) {
+        let until = Instant::now() + CLOSE;
+        self.flush(source);
+        while !self.deliveries.unsent().is_empty() {
+            if tokio::time::timeout_at(until, source.rung()).await.is_err() {
+                return;
+            }
+            self.flush(source);
+        }
+    }
+}
+
+/// What one connection's loop keeps between turns.
+struct Turn {
+    /// The driver had nothing; its doorbell will ring.
+    is_dry: bool,
+    next_health: Instant,
+    ping: Option<Ping>,
+    /// One timer for all: registering one each turn would cost more than the turn.
+    alarm: Pin<Box<Sleep>>,
+    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Turn {
+    fn new(mut shutdown: Shutdown, health_interval: Duration) -> Self {
+        let next_health = Instant::now() + health_interval;
+        let draining = Box::pin(async move { shutdown.reached(Phase::Draining).await });
+        Self { is_dry: false, next_health, ping: None, alarm: Box::pin(sleep_until(next_health)), draining }
+    }
+
+    /// Sets the alarm for `wake`, or for the next look at the broker's health.
+    fn wake_at(&mut self, wake: Option<Instant>) {
+        let wake = wake.map_or(self.next_health, |wake| wake.min(self.next_health));
+        if self.alarm.deadline() != wake || self.alarm.is_elapsed() {
+            self.alarm.as_mut().reset(wake);
+        }
+    }
+}
+
+/// The answer of the ping that is under way; waits for ever when there is none. Cancel-safe.
+async fn answered(ping: &mut Option<Ping>) -> Result<(), DriverError> {
+    match ping {
+        Some(asked) => {
+            let answer = asked.await;
+            *ping = None;
+            answer
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,134 @@
+//! An event: one message of a broker, in the plugin's memory.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use siphon_abi::{Item, Slice};
+
+/// Names a delivered message towards its driver.
+pub type Handle = siphon_abi::Handle;
+
+/// One message of a broker. Payload, key, topic, headers and attributes are borrowed from the plugin's memory, which is
+/// released when the event and every clone of its payload are gone.
+pub struct Event {
+    /// Its slices live as long as `payload`'s owner.
+    item: Item,
+    payload: Bytes,
+}
+
+// SAFETY: what an item points to does not change until its release, and `release` may come from any thread.
+unsafe impl Send for Event {}
+// SAFETY: as above.
+unsafe impl Sync for Event {}
+
+/// Owns an item's memory, as the owner of the payload's `Bytes`.
+struct Memory(Item);
+
+// SAFETY: as for `Event`.
+unsafe impl Send for Memory {}
+// SAFETY: as for `Event`.
+unsafe impl Sync for Memory {}
+
+impl AsRef<[u8]> for Memory {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the payload lives until `release`, which only `drop` calls.
+        unsafe { self.0.payload.get() }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: the one release of this item.
+        unsafe { (self.0.release)(self.0.owner) }
+    }
+}
+
+impl Event {
+    /// Takes over a message.
+    ///
+    /// # Safety
+    ///
+    /// `item` is a message that a driver has just handed over, and nobody else releases it.
+    pub(super) unsafe fn new(item: Item) -> Self {
+        Self { item, payload: Bytes::from_owner(Memory(item)) }
+    }
+
+    /// The message's bytes. Cloning shares them; a clone that is kept long keeps the plugin's memory.
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    pub fn key(&self) -> &[u8] {
+        self.slice(self.item.key)
+    }
+
+    pub fn topic(&self) -> &[u8] {
+        self.slice(self.item.topic)
+    }
+
+    /// The message's own headers, in its order; names may repeat.
+    pub fn headers(&self) -> Pairs<'_> {
+        self.pairs(self.item.headers)
+    }
+
+    /// What the driver knows besides: `message_id`, `routing_key`, …
+    pub fn attributes(&self) -> Pairs<'_> {
+        self.pairs(self.item.attributes)
+    }
+
+    pub fn timestamp(&self) -> Option<SystemTime> {
+        let ms = u64::try_from(self.item.timestamp_ms).ok()?;
+        Some(UNIX_EPOCH + Duration::from_millis(ms))
+    }
+
+    /// Which attempt this is, from 1, where the broker counts.
+    pub fn attempt(&self) -> Option<u32> {
+        (self.item.attempt > 0).then_some(self.item.attempt)
+    }
+
+    pub fn partition(&self) -> Option<i32> {
+        (self.item.partition >= 0).then_some(self.item.partition)
+    }
+
+    pub fn offset(&self) -> Option<i64> {
+        (self.item.offset >= 0).then_some(self.item.offset)
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.item.handle
+    }
+
+    fn slice(&self, slice: Slice) -> &[u8] {
+        // SAFETY: the memory lives as long as `self.payload`, and so as long as `&self`.
+        unsafe { slice.get() }
+    }
+
+    fn pairs(&self, pairs: siphon_abi::Pairs) -> Pairs<'_> {
+        // SAFETY: as in `slice`.
+        Pairs(unsafe { pairs.get() }.iter())
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Event({:?}, {} bytes)", self.item.handle, self.payload.len())
+    }
+}
+
+/// Names and values of an [`Event`].
+#[derive(Debug, Clone)]
+pub struct Pairs<'a>(std::slice::Iter<'a, siphon_abi::Pair>);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // SAFETY: the pairs' memory lives as long as the event that `'a` borrows.
+        self.0.next().map(|pair| unsafe { (pair.name.get(), pair.value.get()) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}

@@ -1,0 +1,125 @@
+//! One agent's supervisor: connects, runs, connects again. One agent's end never touches another.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use siphon_telemetry::{AgentFailed, AgentLost, AgentStarted, FailureLog};
+use tokio::time::Instant;
+
+use crate::connection::{Agent, ConnectionEnd, Finished};
+use crate::deliveries::Deliveries;
+use crate::plugin::{DriverError, Event, Source};
+use crate::{AgentSpec, AgentState, AgentStatus, Handler, Phase, Shutdown, attempt};
+
+/// A connection that lasted longer than this was a good one: the next is tried at once, and retries count anew.
+const LONG_RUN: Duration = Duration::from_secs(5);
+
+/// How an agent ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentEnd {
+    /// As asked.
+    Drained,
+    /// Its retries are used up, or trying again cannot help.
+    Failed(String),
+}
+
+/// Runs an agent until the process ends or the agent has to give up.
+pub async fn supervise<H: Handler>(
+    spec: AgentSpec,
+    handler: Arc<H>,
+    status: Arc<AgentStatus>,
+    shutdown: Shutdown,
+) -> AgentEnd {
+    AgentStarted { workers: spec.workers }.emit(&spec.label);
+    let (timeout, now) = (spec.timeout, Instant::now());
+    let deliveries = Deliveries::new(&spec, now);
+    let failures = FailureLog::new(spec.label.clone());
+    let (connected_at, in_pipe) = (None, Vec::new());
+    let mut agent = Agent { spec, status, shutdown, deliveries, failures, epoch: 0, connected_at, in_pipe };
+    let start = |event: Event, epoch: u64| {
+        let handler = Arc::clone(&handler);
+        async move {
+            let failure = attempt(&*handler, &event, timeout).await.failure;
+            Finished { event, failure, epoch }
+        }
+    };
+    let end = agent.connect_again_and_again(&start).await;
+    agent.ended(&end);
+    end
+}
+
+impl Agent {
+    async fn connect_again_and_again<F: Future<Output = Finished>>(
+        &mut self,
+        start: &impl Fn(Event, u64) -> F,
+    ) -> AgentEnd {
+        // Outlives connections: an event that is in the pipe when its connection breaks still occupies its worker.
+        let mut pipe = FuturesUnordered::new();
+        let mut tries = 0;
+        loop {
+            self.status.set_state(AgentState::Connecting);
+            self.status.set_attempts(tries + 1);
+            let error = match self.connect(&mut pipe, start).await {
+                ConnectionEnd::Drained => return AgentEnd::Drained,
+                ConnectionEnd::Lost(error) => error,
+            };
+            self.status.failed_with(&error.to_string());
+            let was_long = self.connected_at.take().is_some_and(|since| since.elapsed() > LONG_RUN);
+            tries = if was_long { 0 } else { tries + 1 };
+            if !error.is_temporary() || self.spec.max_retries.is_some_and(|limit| tries > limit) {
+                AgentFailed { reason: &error.to_string(), attempts: tries.max(1) }.emit(&self.spec.label);
+                return AgentEnd::Failed(error.to_string());
+            }
+            let wait = if was_long { Duration::ZERO } else { self.spec.backoff.delay(tries, fastrand::f64()) };
+            AgentLost { reason: &error.to_string(), wait }.emit(&self.spec.label);
+            if self.sleep(wait, &mut pipe).await {
+                return AgentEnd::Drained;
+            }
+        }
+    }
+
+    async fn connect<F: Future<Output = Finished>>(
+        &mut self,
+        pipe: &mut FuturesUnordered<F>,
+        start: &impl Fn(Event, u64) -> F,
+    ) -> ConnectionEnd {
+        self.epoch += 1;
+        match Source::open(&self.spec.driver, &self.spec.open_options()) {
+            Ok(source) => self.run(source, pipe, start).await,
+            Err(error) => ConnectionEnd::Lost(error),
+        }
+    }
+
+    /// Waits before the next try, while the pipe goes on. True: the process ends.
+    async fn sleep<F: Future<Output = Finished>>(&mut self, wait: Duration, pipe: &mut FuturesUnordered<F>) -> bool {
+        let until = Instant::now() + wait;
+        let mut shutdown = self.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.reached(Phase::Draining) => return true,
+                Some(finished) = pipe.next(), if !pipe.is_empty() => self.finished(finished),
+                () = tokio::time::sleep_until(until) => return false,
+            }
+        }
+    }
+
+    fn ended(&self, end: &AgentEnd) {
+        self.failures.finish(std::time::Instant::now());
+        self.status.set_load(0, 0);
+        self.status.set_state(match end {
+            AgentEnd::Drained => AgentState::Stopped,
+            AgentEnd::Failed(_) => AgentState::Failed,
+        });
+    }
+}
+
+impl DriverError {
+    /// A source that ended although nobody asked it to.
+    pub(crate) fn ended_by_itself() -> Self {
+        let kind = siphon_abi::ErrorKind::CONNECTION;
+        Self { kind, path: String::new(), message: "the driver ended by itself".into() }
+    }
+}
