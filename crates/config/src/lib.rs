@@ -1,7 +1,39 @@
 //! Files to a checked model: one spanned tree for JSON, YAML and TOML, one list of problems with file, line and column.
+//!
+//! [`Document::read`] parses, [`Document::plugin_settings`] tells where the drivers are, and [`Document::check`] holds
+//! the file against the [`Catalogue`] of what this process can do.
 
 #![forbid(unsafe_code)]
 
+mod agent;
+mod backend;
+pub mod catalogue;
+mod component;
+mod components;
+mod delivery;
+mod document;
+mod driver;
+pub mod duration;
+mod environment;
+mod format;
+mod host;
+mod known;
+mod logging;
 pub mod model;
+mod nearest;
+mod pattern;
 pub mod problem;
+mod redact;
+mod root;
+mod schema;
+mod section;
+mod sweep;
+mod timing;
 pub mod tree;
+mod weak;
+
+pub use catalogue::Catalogue;
+pub use document::{Checked, Document};
+pub use duration::HumanDuration;
+pub use model::Config;
+pub use problem::{Problem, Severity};

@@ -31,6 +31,8 @@ pub struct Service {
     pub plugin: PluginSettings,
     /// `telemetry/logging`, when the file has it.
     pub logging: Option<Logging>,
+    /// What else stands in the root's `extra_config`, by the main key of the catalogue's entry.
+    pub components: Vec<Component>,
 }
 
 /// `plugin`: where the driver libraries are.

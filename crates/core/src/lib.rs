@@ -27,7 +27,7 @@ mod supervisor;
 
 pub use agent::AgentSpec;
 pub use handler::{Failure, FailureKind, Handled, Handler, attempt};
-pub use plugin::Event;
+pub use plugin::{Event, EventParts};
 pub use shards::Shards;
 pub use shutdown::{Phase, Shutdown, ShutdownHandle};
 pub use siphon_abi as abi;

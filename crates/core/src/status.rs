@@ -94,6 +94,12 @@ impl AgentStatus {
         }
     }
 
+    /// The agent's task panicked: whoever joined it says so.
+    pub fn crashed(&self, error: &str) {
+        self.failed_with(error);
+        self.set_state(AgentState::Failed);
+    }
+
     pub(crate) fn set_state(&self, state: AgentState) {
         self.state.store(state as u8, Ordering::Relaxed);
     }

@@ -1,1 +1,31 @@
-//! See Cargo.toml.
+//! The backend pipeline of an event: a stack of stages around HTTP backends, built once from an agent's configuration.
+//!
+//! [`Pipe::build`] makes the stack, [`Pipe::run`] pushes one [`Request`] through it and gives a [`Reply`]: data, an
+//! error, or both. The pipe knows no broker and no plugin. The order of the stages, the rules and the texts are those
+//! of the reference (pipeline.md §4–§12), except where docs/differences.md says otherwise.
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod components;
+mod decode;
+mod error;
+mod filter;
+#[cfg(test)]
+#[path = "../tests/support/model.rs"]
+mod fixture;
+pub mod http;
+mod json;
+mod merge;
+mod message;
+mod percent;
+mod pipe;
+mod stage;
+mod target;
+
+pub use components::{Build, Entry, Level, UnknownKeys, component_table};
+pub use error::{Call, FailureKind, PipeError};
+pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
+pub use message::{Params, Reply, Request, Response};
+pub use pipe::{BackendDescription, Description, Pipe};
+pub use stage::{Context, Stage, StageFuture};

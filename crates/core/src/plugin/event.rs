@@ -132,3 +132,84 @@ impl<'a> Iterator for Pairs<'a> {
         self.0.size_hint()
     }
 }
+
+/// What an [`Event`] is made of when it does not come from a broker. Everything may be empty.
+#[derive(Debug, Clone, Default)]
+pub struct EventParts {
+    pub payload: Bytes,
+    pub key: Vec<u8>,
+    pub topic: Vec<u8>,
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a local event's slices point into.
+struct Block {
+    parts: EventParts,
+    /// Headers, then attributes.
+    pairs: Vec<siphon_abi::Pair>,
+}
+
+impl From<EventParts> for Event {
+    /// An event of this very process, settled by nobody: for `invoke` and for tests.
+    fn from(parts: EventParts) -> Self {
+        let pairs = parts.headers.iter().chain(&parts.attributes);
+        let pairs =
+            pairs.map(|(name, value)| siphon_abi::Pair { name: Slice::of(name), value: Slice::of(value) }).collect();
+        let block = Box::new(Block { pairs, parts });
+        let (headers, attributes) = block.pairs.split_at(block.parts.headers.len());
+        let item = Item {
+            kind: siphon_abi::ItemKind::MESSAGE,
+            attempt: 0,
+            payload: Slice::of(&block.parts.payload),
+            key: Slice::of(&block.parts.key),
+            topic: Slice::of(&block.parts.topic),
+            headers: siphon_abi::Pairs::of(headers),
+            attributes: siphon_abi::Pairs::of(attributes),
+            timestamp_ms: i64::MIN,
+            offset: -1,
+            partition: -1,
+            reserved: 0,
+            handle: Handle { id: 0, generation: 0 },
+            value: 0,
+            owner: std::ptr::null_mut(),
+            release: release_block,
+        };
+        // What the slices point to is on the heap and stays where it is when the box is leaked.
+        let item = Item { owner: Box::into_raw(block).cast(), ..item };
+        // SAFETY: the item was made here, and nobody else releases it.
+        unsafe { Self::new(item) }
+    }
+}
+
+unsafe extern "C" fn release_block(owner: *mut std::ffi::c_void) {
+    // SAFETY: `owner` is the box that `from` leaked, released once.
+    drop(unsafe { Box::from_raw(owner.cast::<Block>()) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_event_has_its_parts_and_its_payload_outlives_it() {
+        let pair = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        let event = Event::from(EventParts {
+            payload: Bytes::from_static(b"{}"),
+            topic: b"a.b".to_vec(),
+            headers: vec![pair("h", "1"), pair("h", "2")],
+            attributes: vec![pair("queue", "q")],
+            ..EventParts::default()
+        });
+        let headers: Vec<_> = event.headers().collect();
+        assert_eq!(headers, [(&b"h"[..], &b"1"[..]), (b"h", b"2")]);
+        assert_eq!(event.attributes().next(), Some((&b"queue"[..], &b"q"[..])));
+        assert_eq!(
+            (event.topic(), event.key(), event.attempt(), event.partition()),
+            (&b"a.b"[..], &b""[..], None, None)
+        );
+        let payload = event.payload().clone();
+        drop(event);
+        assert_eq!(payload, "{}");
+    }
+}

@@ -14,7 +14,7 @@ mod registry;
 mod sink;
 mod source;
 
-pub use event::{Event, Handle, Pairs};
+pub use event::{Event, EventParts, Handle, Pairs};
 pub use load::LIBRARY_SUFFIX;
 pub use misfit::{Misfit, Refusal};
 pub use registry::{FolderError, Library, Registered, Registry, kind_name};

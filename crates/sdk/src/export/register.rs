@@ -95,7 +95,7 @@ macro_rules! export_plugin {
             }
 
             // The name that abi_stable looks for; siphon-core's tests compare it with abi_stable's constant.
-            #[unsafe(export_name = "_as_0lib_1header_0root_bmodule_bloader")]
+            #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static LIBRARY_HEADER: abi::abi_stable::library::LibHeader = unsafe {
                 // SAFETY: `root` returns the module of exactly this type.
                 abi::abi_stable::library::LibHeader::from_constructor::<abi::PluginRef>(

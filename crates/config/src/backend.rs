@@ -1,0 +1,201 @@
+//! One entry of an agent's `backend`.
+
+use crate::catalogue::Level;
+use crate::components::Components;
+use crate::host;
+use crate::model::{Backend, Component, Encoding};
+use crate::pattern::{canonical_header, is_token, normalised};
+use crate::problem::Severity;
+use crate::root::Inherited;
+use crate::section::{Field, Section};
+use crate::tree::Value;
+use crate::weak;
+
+const ENCODINGS: [(&str, Encoding); 5] = [
+    ("json", Encoding::Json),
+    ("safejson", Encoding::SafeJson),
+    ("fast-json", Encoding::Json),
+    ("string", Encoding::String),
+    ("no-op", Encoding::NoOp),
+];
+
+/// Encodings of the reference that come with a later build.
+const ENCODINGS_NOT_YET: [&str; 3] = ["xml", "rss", "yaml"];
+
+/// Namespaces that bring their own way to call a backend, so that the method says nothing about the payload.
+const OWN_TRANSPORTS: [&str; 4] = ["backend/amqp/", "backend/pubsub/", "backend/lambda", "backend/graphql"];
+
+/// Every backend of an agent. None at all is an error.
+pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
+    let field = agent.field("backend");
+    let entries = field.as_ref().map(entries).unwrap_or_default();
+    if entries.is_empty() {
+        let at = field.map_or(agent.at, |field| field.node.at);
+        agent.report.error(at, &format!("{}.backend", agent.path), "an agent needs at least one backend");
+    }
+    let sections = entries.iter().filter_map(|entry| Section::open(entry.node, &entry.path, entry.report));
+    sections.map(|section| read(section, components, inherited)).collect()
+}
+
+fn entries<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
+    let mut entries = field.items();
+    if !matches!(field.node.value, Value::List(_)) {
+        entries.iter_mut().for_each(|entry| entry.path += "[0]");
+    }
+    entries
+}
+
+fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Backend {
+    let found = components.read(Level::Backend, section.field("extra_config"));
+    let written = section.text("url_pattern").unwrap_or_default();
+    let backend = Backend {
+        path: section.path.clone(),
+        hosts: hosts(&section, inherited),
+        url_pattern: normalised(&written),
+        url_pattern_as_written: written,
+        method: method(&section, &found.components),
+        encoding: encoding(&section),
+        is_collection: section.boolean("is_collection"),
+        target: section.text("target").unwrap_or_default(),
+        allow: section.texts("allow"),
+        deny: section.texts("deny"),
+        mapping: mapping(&section),
+        group: section.text("group").unwrap_or_default(),
+        input_headers: section.texts("input_headers").iter().map(|name| canonical_header(name)).collect(),
+        input_query_strings: section.texts("input_query_strings"),
+        components: found.components,
+    };
+    remark(&section, &backend);
+    service_discovery(&section);
+    section.finish(Severity::Warning);
+    backend
+}
+
+/// The backend's own hosts, else those of the root.
+fn hosts(section: &Section<'_>, inherited: &Inherited) -> Vec<String> {
+    let raw = section.boolean("disable_host_sanitize");
+    let items = section.field("host").map(|field| field.items()).unwrap_or_default();
+    if !items.is_empty() {
+        return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
+    }
+    if inherited.hosts.is_empty() {
+        section.report.error(
+            section.at,
+            &section.path,
+            "has no host, and the root has none either; write \"host\": [\"http://…\"]",
+        );
+    }
+    inherited.hosts.clone()
+}
+
+fn clean_host(item: &Field<'_>) -> Option<String> {
+    host::clean(&item.read(weak::text)?).map_err(|why| item.error(why)).ok()
+}
+
+fn raw_host(item: &Field<'_>) -> Option<String> {
+    let host = item.read(weak::text)?;
+    if host.is_empty() {
+        item.error("a host must not be empty");
+    } else if !host.contains("://") {
+        item.warning(format!(
+            "{} has no scheme, and disable_host_sanitize keeps it so; write one such as http://",
+            item.shown()
+        ));
+    }
+    Some(host)
+}
+
+fn method(section: &Section<'_>, components: &[Component]) -> String {
+    const DEFAULT: &str = "GET";
+    let Some(field) = section.field("method") else {
+        if !components.iter().any(has_own_transport) {
+            let message = "has no method, so the event's payload goes out with a GET; write \"method\": \"POST\"";
+            section.report.warning(section.at, &section.path, message);
+        }
+        return DEFAULT.to_owned();
+    };
+    let method = field.read(weak::text).unwrap_or_default().to_ascii_uppercase();
+    if method.is_empty() {
+        return DEFAULT.to_owned();
+    }
+    if !method.bytes().all(is_token) {
+        field.error(format!("{} is no HTTP method; write one such as POST", field.shown()));
+    }
+    method
+}
+
+fn has_own_transport(component: &Component) -> bool {
+    OWN_TRANSPORTS.iter().any(|transport| component.namespace.starts_with(transport))
+}
+
+fn encoding(section: &Section<'_>) -> Encoding {
+    let Some(field) = section.field("encoding") else { return Encoding::Json };
+    let word = field.read(weak::text).unwrap_or_default().to_ascii_lowercase();
+    let found = ENCODINGS.iter().find(|(name, _)| *name == word).map(|(_, encoding)| *encoding);
+    match found {
+        Some(Encoding::NoOp) => {
+            field.warning("with no-op every answer counts as a success: an event whose backend failed is acked")
+        }
+        None if ENCODINGS_NOT_YET.contains(&word.as_str()) => {
+            field.error(format!("the encoding {} is not in this build of siphon", field.shown()));
+        }
+        None if !word.is_empty() => {
+            let names: Vec<&str> = ENCODINGS.iter().map(|(name, _)| *name).collect();
+            let hint = crate::nearest::hint(&word, names.iter().copied());
+            field.error(format!("the encoding {} is none of {}{hint}", field.shown(), names.join(", ")));
+        }
+        _ => {}
+    }
+    found.unwrap_or(Encoding::Json)
+}
+
+fn mapping(section: &Section<'_>) -> Vec<(String, String)> {
+    let Some(field) = section.field("mapping") else { return Vec::new() };
+    let Value::Map(entries) = &field.node.value else {
+        field.error(format!("expected an object of old and new names, found {}", field.shown()));
+        return Vec::new();
+    };
+    let renamed = |entry: &crate::tree::Entry| {
+        let path = crate::tree::join(&field.path, &entry.key);
+        let to = Field { node: &entry.value, path, report: field.report }.read(weak::text)?;
+        Some((entry.key.clone(), to))
+    };
+    entries.iter().filter_map(renamed).collect()
+}
+
+/// What is allowed and hardly meant.
+fn remark(section: &Section<'_>, backend: &Backend) {
+    if let Some(field) = section.field("deny")
+        && !backend.allow.is_empty()
+        && !backend.deny.is_empty()
+    {
+        field.warning("is ignored, because allow is given");
+    }
+    if let Some(field) = section.field("url_pattern")
+        && backend.url_pattern_as_written.contains("://")
+        && !backend.url_pattern_as_written.starts_with('/')
+    {
+        field.warning(format!("{} looks like a whole URL; its scheme and name belong in host", field.shown()));
+    }
+    if let Some(field) = section.field("timeout") {
+        field.read(weak::duration);
+        field.notice("has no effect in an agent's backend; consumer.timeout bounds the whole pipe");
+    }
+}
+
+fn service_discovery(section: &Section<'_>) {
+    if let Some(field) = section.field("sd_scheme") {
+        field.notice("has no effect without service discovery");
+    }
+    let Some(field) = section.field("sd") else { return };
+    match field.read(weak::text).as_deref() {
+        None | Some("" | "static") => {}
+        Some("dns" | "dns-shared") => {
+            field.error(format!(
+                "service discovery by {} is not in this build of siphon; list the hosts",
+                field.shown()
+            ));
+        }
+        Some(_) => field.error(format!("{} is no service discovery; only \"static\" is allowed", field.shown())),
+    }
+}

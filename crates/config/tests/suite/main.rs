@@ -1,0 +1,8 @@
+//! The crate from outside: texts in, models and problems out.
+
+mod common;
+mod fixtures;
+mod formats;
+mod problems;
+mod robust;
+mod values;

@@ -1,0 +1,132 @@
+//! The component table: everything that a backend's or an agent's `extra_config` may name, one entry each.
+//!
+//! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
+//! of a level, the outermost first (pipeline.md §4).
+
+pub(crate) mod http_client;
+
+use siphon_config::model::Component;
+use siphon_config::problem::{Problem, Severity};
+
+use crate::http::RedirectPolicy;
+use crate::stage::Stage;
+
+static TABLE: [Entry; 1] = [http_client::ENTRY];
+
+/// Every component of this build.
+pub fn component_table() -> &'static [Entry] {
+    &TABLE
+}
+
+/// One component.
+pub struct Entry {
+    /// The main key, then its aliases.
+    pub namespaces: &'static [&'static str],
+    pub level: Level,
+    pub unknown_keys: UnknownKeys,
+    /// One line for `check`.
+    pub effect: &'static str,
+    /// JSON schema of the configuration.
+    pub schema: fn() -> serde_json::Value,
+    pub build: Build,
+}
+
+/// Where a component stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Agent,
+    Backend,
+}
+
+/// What happens to keys that the schema does not know: a warning for the reference's components, a refusal for ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownKeys {
+    Warn,
+    Refuse,
+}
+
+/// From configuration to effect.
+#[derive(Clone, Copy)]
+pub enum Build {
+    /// A stage around what is below it.
+    Stage(fn(&Component, Box<dyn Stage>) -> Result<Box<dyn Stage>, Vec<Problem>>),
+    /// A change of how a backend is called over HTTP.
+    Call(fn(&Component, &mut CallOptions) -> Result<(), Vec<Problem>>),
+}
+
+/// How a backend is called; the default without any component.
+#[derive(Debug, Default)]
+pub struct CallOptions {
+    pub(crate) redirect: RedirectPolicy,
+}
+
+/// The components of one level of one agent, checked against the table.
+pub(crate) struct Components<'c> {
+    table: &'static [Entry],
+    level: Level,
+    given: &'c [Component],
+}
+
+impl<'c> Components<'c> {
+    /// # Errors
+    ///
+    /// One problem for each component that this build lacks at this level.
+    pub fn new(table: &'static [Entry], level: Level, given: &'c [Component]) -> Result<Self, Vec<Problem>> {
+        let components = Self { table, level, given };
+        let is_known = |component: &&Component| components.entry(component).is_some();
+        let strangers: Vec<_> = given.iter().filter(|component| !is_known(component)).map(lacking).collect();
+        if strangers.is_empty() { Ok(components) } else { Err(strangers) }
+    }
+
+    fn entry(&self, component: &Component) -> Option<&'static Entry> {
+        self.entries().find(|entry| entry.namespaces.contains(&component.namespace.as_str()))
+    }
+
+    fn entries(&self) -> impl DoubleEndedIterator<Item = &'static Entry> + use<> {
+        let level = self.level;
+        self.table.iter().filter(move |entry| entry.level == level)
+    }
+
+    /// What is configured, outermost first.
+    fn configured(&self) -> impl DoubleEndedIterator<Item = (&'static Entry, &'c Component)> + use<'c> {
+        let given = self.given;
+        self.entries().filter_map(move |entry| {
+            let named = |component: &&Component| entry.namespaces.contains(&component.namespace.as_str());
+            given.iter().find(named).map(|component| (entry, component))
+        })
+    }
+
+    /// Puts the configured stages around `inner`.
+    pub fn wrap(&self, inner: Box<dyn Stage>) -> Result<Box<dyn Stage>, Vec<Problem>> {
+        self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
+            Build::Stage(build) => build(component, inner),
+            Build::Call(_) => Ok(inner),
+        })
+    }
+
+    /// How the configured components want the backend to be called.
+    pub fn call_options(&self) -> Result<CallOptions, Vec<Problem>> {
+        let mut options = CallOptions::default();
+        for (entry, component) in self.configured() {
+            if let Build::Call(build) = entry.build {
+                build(component, &mut options)?;
+            }
+        }
+        Ok(options)
+    }
+
+    /// Main key and effect of what is configured.
+    pub fn describe(&self) -> Vec<(&'static str, &'static str)> {
+        self.configured().map(|(entry, _)| (entry.namespaces[0], entry.effect)).collect()
+    }
+}
+
+fn lacking(component: &Component) -> Problem {
+    let name = &component.namespace;
+    component.problem("", &format!("{name} is not in this build of siphon, or does nothing at this level; remove it"))
+}
+
+/// An error about a part of the configuration whose place is not known here.
+pub(crate) fn problem_at(path: &str, message: impl Into<String>) -> Problem {
+    Problem { severity: Severity::Error, file: String::new(), at: None, path: path.to_owned(), message: message.into() }
+}

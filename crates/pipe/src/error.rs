@@ -1,0 +1,226 @@
+//! Why an event failed in the pipe. The texts are the reference's (pipeline.md §12.1), some with a place after them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{Method, Uri};
+
+/// A failure of one backend, or of several.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PipeError {
+    /// The backend answered with a status that is no success, or with a redirect that was not followed.
+    #[error("invalid status code {code} [{method} {pattern}]: {url}")]
+    Status {
+        code: u16,
+        method: Method,
+        /// The `url_pattern` as the configuration spells it.
+        pattern: Arc<str>,
+        /// What was asked, after redirects.
+        url: String,
+        /// The reply's `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// The backend could not be reached: name, TCP or TLS. Nothing was sent.
+    #[error("{call}: {reason}")]
+    Connect { call: Call, reason: String },
+    /// The connection broke, or what came over it is no HTTP. The backend may have worked on the event.
+    #[error("{call}: {reason}")]
+    Transport { call: Call, reason: String },
+    /// `response_header_timeout` passed.
+    #[error("{call}: net/http: timeout awaiting response headers")]
+    HeadersTimedOut { call: Call },
+    /// The event's time is up.
+    #[error("context deadline exceeded")]
+    TimedOut,
+    /// Redirects without end, or one that leads nowhere.
+    #[error("{call}: {reason}")]
+    Redirect { call: Call, reason: String },
+    /// The reply is larger than [`crate::http::REPLY_LIMIT`], as it came or unpacked.
+    #[error("{call}: the reply is larger than {limit} bytes")]
+    Oversized { call: Call, limit: usize },
+    /// The reply is not what the backend's `encoding` says.
+    #[error("{reason} [{method} {pattern}]")]
+    Decode { reason: String, method: Method, pattern: Arc<str> },
+    /// The reply says that it is packed, and cannot be unpacked.
+    #[error("{call}: {reason}")]
+    Packing { call: Call, reason: String },
+    /// The event cannot be made into a request.
+    #[error("{reason}")]
+    Invalid { reason: String },
+    #[error("no hosts available")]
+    NoHosts,
+    /// A stage gave neither data nor an error.
+    #[error("invalid response")]
+    NoResponse,
+    /// Several backends failed, in the order of the configuration.
+    #[error("{}", joined(.0))]
+    Merge(Vec<PipeError>),
+}
+
+/// What a delivery policy distinguishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    Status(u16),
+    Timeout,
+    Connect,
+    /// A reply or an event that cannot be understood.
+    Invalid,
+    Other,
+}
+
+impl PipeError {
+    /// Of several failures that of the first; [`kinds`](Self::kinds) has all.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Status { code, .. } => FailureKind::Status(*code),
+            Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
+            Self::Connect { .. } | Self::NoHosts => FailureKind::Connect,
+            Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
+            Self::Invalid { .. } => FailureKind::Invalid,
+            Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse => FailureKind::Other,
+            Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
+        }
+    }
+
+    /// One for each failed backend.
+    pub fn kinds(&self) -> Vec<FailureKind> {
+        match self {
+            Self::Merge(parts) => parts.iter().flat_map(Self::kinds).collect(),
+            one => vec![one.kind()],
+        }
+    }
+
+    /// Whether waiting can help: 408, 429, 5xx, time and connections may pass on a later attempt. Of several
+    /// failures one is enough.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Status { code, .. } => matches!(code, 408 | 429 | 500..=599),
+            Self::Merge(parts) => parts.iter().any(Self::is_temporary),
+            other => {
+                matches!(other.kind(), FailureKind::Timeout | FailureKind::Connect) || other.is_broken_connection()
+            }
+        }
+    }
+
+    fn is_broken_connection(&self) -> bool {
+        matches!(self, Self::Transport { .. })
+    }
+
+    /// How long the backends asked to wait; of several the longest.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Merge(parts) => parts.iter().filter_map(Self::retry_after).max(),
+            _ => None,
+        }
+    }
+}
+
+fn joined(parts: &[PipeError]) -> String {
+    parts.iter().map(PipeError::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A call as the texts name it: `Post "http://h/a"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub method: Method,
+    /// Without user and password.
+    pub url: String,
+}
+
+impl Call {
+    pub fn new(method: &Method, url: &Uri) -> Self {
+        Self { method: method.clone(), url: without_userinfo(url) }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, rest) = self.method.as_str().split_at(1);
+        write!(f, "{first}{} \"{}\"", rest.to_ascii_lowercase(), self.url)
+    }
+}
+
+/// The URL as it may be shown.
+pub(crate) fn without_userinfo(url: &Uri) -> String {
+    let text = url.to_string();
+    let Some(authority) = url.authority().filter(|authority| authority.as_str().contains('@')) else { return text };
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    text.replacen(authority.as_str(), host, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, seconds: Option<u64>) -> PipeError {
+        let (method, url) = (Method::POST, "http://h/a?q=1".to_owned());
+        PipeError::Status { code, method, pattern: "/a?q=1".into(), url, retry_after: seconds.map(Duration::from_secs) }
+    }
+
+    fn call(url: &str) -> Call {
+        Call::new(&Method::POST, &url.parse().expect(url))
+    }
+
+    #[test]
+    fn the_texts_are_those_of_the_reference() {
+        let connect = PipeError::Connect {
+            call: call("http://h:19/a"),
+            reason: "dial tcp 127.0.0.1:19: connect: connection refused".into(),
+        };
+        let reason = "invalid character '<' looking for beginning of value at line 1, column 1".into();
+        let decode = PipeError::Decode { reason, method: Method::GET, pattern: "/x".into() };
+        let cases = [
+            (status(500, None), "invalid status code 500 [POST /a?q=1]: http://h/a?q=1"),
+            (connect, "Post \"http://h:19/a\": dial tcp 127.0.0.1:19: connect: connection refused"),
+            (PipeError::TimedOut, "context deadline exceeded"),
+            (PipeError::NoHosts, "no hosts available"),
+            (PipeError::NoResponse, "invalid response"),
+            (decode, "invalid character '<' looking for beginning of value at line 1, column 1 [GET /x]"),
+            (
+                PipeError::Merge(vec![PipeError::TimedOut, PipeError::NoHosts]),
+                "context deadline exceeded\nno hosts available",
+            ),
+        ];
+        for (error, text) in cases {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        assert_eq!(call("http://user:secret@h:80/a").url, "http://h:80/a");
+    }
+
+    #[test]
+    fn waiting_helps_against_trouble_on_the_way_and_not_against_refusals() {
+        let transport = PipeError::Transport { call: call("http://h/"), reason: "EOF".into() };
+        let invalid = PipeError::Invalid { reason: "x".into() };
+        let cases = [
+            (status(408, None), true),
+            (status(429, None), true),
+            (status(503, None), true),
+            (status(404, None), false),
+            (status(301, None), false),
+            (PipeError::TimedOut, true),
+            (PipeError::NoHosts, true),
+            (transport, true),
+            (invalid.clone(), false),
+            (PipeError::Merge(vec![invalid.clone(), status(503, None)]), true),
+            (PipeError::Merge(vec![invalid, status(404, None)]), false),
+        ];
+        for (error, temporary) in cases {
+            assert_eq!(error.is_temporary(), temporary, "{error}");
+        }
+    }
+
+    #[test]
+    fn of_several_failures_the_kinds_are_all_there_and_the_longest_wait_counts() {
+        let error = PipeError::Merge(vec![status(429, Some(3)), PipeError::TimedOut, status(503, Some(7))]);
+        let kinds = [FailureKind::Status(429), FailureKind::Timeout, FailureKind::Status(503)];
+        assert_eq!(error.kinds(), kinds);
+        assert_eq!(error.kind(), kinds[0]);
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    }
+}

@@ -1,0 +1,44 @@
+//! TLS to backends: rustls with ring, the roots of the machine.
+//!
+//! The machine's roots and not a list of our own: a company's CA that is installed there works, and so does
+//! `SSL_CERT_FILE`. A container without certificates is told so.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The machine's roots, read once in a process.
+static MACHINE: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+
+/// Whom to trust.
+///
+/// # Errors
+///
+/// A sentence when the machine has no root certificate.
+pub(super) fn client_config(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, String> {
+    if extra_roots.is_empty() {
+        return MACHINE.get_or_init(|| with_roots(&[])).clone();
+    }
+    with_roots(extra_roots)
+}
+
+fn with_roots(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    let machine = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(machine.certs);
+    roots.add_parsable_certificates(extra_roots.iter().cloned());
+    if roots.is_empty() {
+        let hint = "install ca-certificates or set SSL_CERT_FILE";
+        let reasons: Vec<_> = machine.errors.iter().map(ToString::to_string).collect();
+        return Err(format!("tls: this machine has no root certificates; {hint} {}", reasons.join("; "))
+            .trim_end()
+            .into());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config =
+        builder.map_err(|error| format!("tls: {error}"))?.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,88 @@
+//! Percent-encoding of what goes into a URL (RFC 3986).
+
+use std::borrow::Cow;
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// A value that becomes one path segment or one query value: everything but unreserved characters is encoded.
+pub(crate) fn value(text: &str) -> Cow<'_, str> {
+    encode(text, is_unreserved)
+}
+
+/// A path as somebody wrote it: escapes and characters that a path may have stay, everything else is encoded.
+pub(crate) fn path(text: &str) -> Cow<'_, str> {
+    encode(text, |byte| is_unreserved(byte) || b"!$&'()*+,;=:@/[]%".contains(&byte))
+}
+
+/// A query as somebody wrote it: only what cannot stand in a request line is encoded.
+pub(crate) fn query(text: &str) -> Cow<'_, str> {
+    encode(text, |byte| byte.is_ascii_graphic() && !b"\"<>#".contains(&byte))
+}
+
+/// The first `%` that no two hexadecimal digits follow, with what follows it, as the reference shows it.
+pub(crate) fn bad_escape(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        rest = &rest[at..];
+        let digits = rest.bytes().skip(1).take(2).take_while(u8::is_ascii_hexdigit).count();
+        if digits < 2 {
+            let end = rest.char_indices().nth(3).map_or(rest.len(), |(end, _)| end);
+            return Some(&rest[..end]);
+        }
+        rest = &rest[3..];
+    }
+    None
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)
+}
+
+fn encode(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().all(&keep) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        if keep(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', char::from(HEX[(byte >> 4) as usize]), char::from(HEX[(byte & 15) as usize])]);
+        }
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_keeps_its_escapes_and_loses_what_no_path_may_have() {
+        let cases = [("/straße/ü", "/stra%C3%9Fe/%C3%BC"), ("/a b/{x}", "/a%20b/%7Bx%7D"), ("/x//y/%2F", "/x//y/%2F")];
+        for (written, sent) in cases {
+            assert_eq!(path(written), sent);
+        }
+    }
+
+    #[test]
+    fn a_query_stays_as_written_where_it_can() {
+        let cases =
+            [("filter[a]=1;2&list=x,y&t=a:b@c", "filter[a]=1;2&list=x,y&t=a:b@c"), ("a=b c&ü", "a=b%20c&%C3%BC")];
+        for (written, sent) in cases {
+            assert_eq!(query(written), sent);
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_place() {
+        assert_eq!(value("a/b?c=d&e#f%20+ ü"), "a%2Fb%3Fc%3Dd%26e%23f%2520%2B%20%C3%BC");
+    }
+
+    #[test]
+    fn a_broken_escape_is_found() {
+        for (text, found) in [("/a%zz/b", Some("%zz")), ("/a%4", Some("%4")), ("/%41%", Some("%")), ("/%41", None)] {
+            assert_eq!(bad_escape(text), found);
+        }
+    }
+}

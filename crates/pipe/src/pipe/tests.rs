@@ -1,0 +1,117 @@
+use super::*;
+use crate::components::{Build, UnknownKeys};
+use crate::fixture::{agent, backend, http, map};
+use crate::json::Json;
+use crate::stage::StageFuture;
+use siphon_config::model::Component;
+
+fn component(namespace: &str) -> Component {
+    Component { namespace: namespace.into(), path: format!("async_agent[0].extra_config.{namespace}"), settings: map() }
+}
+
+/// Puts its name around what comes up.
+struct Named {
+    name: String,
+    inner: Box<dyn Stage>,
+}
+
+impl Stage for Named {
+    fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
+        Box::pin(async move {
+            let mut reply = self.inner.call(request, context).await;
+            let response = reply.response.get_or_insert_default();
+            response.data = Json::field(self.name.as_str(), std::mem::take(&mut response.data));
+            reply
+        })
+    }
+}
+
+const fn named(namespaces: &'static [&'static str], level: Level) -> Entry {
+    let build = Build::Stage(|component, inner| Ok(Box::new(Named { name: component.namespace.clone(), inner })));
+    Entry { namespaces, level, unknown_keys: UnknownKeys::Warn, effect: "puts its name around", schema, build }
+}
+
+fn schema() -> serde_json::Value {
+    serde_json::json!(true)
+}
+
+static TABLE: [Entry; 3] = [
+    named(&["outer"], Level::Agent),
+    named(&["first", "github.com/first"], Level::Backend),
+    named(&["second"], Level::Backend),
+];
+
+#[tokio::test]
+async fn stages_stand_in_the_order_of_the_table_whatever_the_order_of_the_file() {
+    let mut one = backend("http://h", "/");
+    one.components = vec![component("second"), component("github.com/first")];
+    one.hosts.clear();
+    let mut agent = agent(vec![one]);
+    agent.components = vec![component("outer")];
+    let pipe = assemble(&agent, ClientSettings::from(&http()), &TABLE).ok().expect("a pipe");
+    let reply = pipe.run(Request::new(""), Instant::now() + std::time::Duration::from_secs(9)).await;
+    // The request is prepared outside of the backend's components: without hosts they are not reached.
+    assert_eq!(reply.response.map(|response| response.data.to_string()).as_deref(), Some(r#"{"outer":null}"#));
+    assert_eq!(reply.error.map(|error| error.to_string()).as_deref(), Some("no hosts available"));
+    let described = pipe.describe();
+    let names = |list: &[(&'static str, &'static str)]| list.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    assert_eq!(names(&described.components), ["outer"]);
+    assert_eq!(names(&described.backends[0].components), ["first", "second"]);
+}
+
+#[track_caller]
+fn refused(agent: &Agent, expected: &[(&str, &str)]) {
+    let problems = Pipe::build(agent, &http()).err().expect("must be refused");
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, (path, message)) in problems.iter().zip(expected) {
+        assert!(problem.path == *path && problem.message.contains(message), "{problem:?}");
+    }
+}
+
+#[test]
+fn an_agent_without_backends_is_refused() {
+    refused(&agent(Vec::new()), &[("async_agent[0]", "all endpoints must have at least one backend")]);
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let bad_method = Backend { method: "GE T".into(), ..backend("http://h", "/") };
+    let bad_host = Backend { path: "b[1]".into(), ..backend("ws://h", "/%zz") };
+    let unknown = Backend { components: vec![component("qos/nonesuch")], ..backend("http://h", "/") };
+    let mut agent = agent(vec![bad_method, bad_host, unknown]);
+    agent.components = vec![component("backend/http/client")];
+    refused(
+        &agent,
+        &[
+            ("async_agent[0].backend[0].method", "invalid method \"GE T\""),
+            ("b[1]", "invalid URL escape \"%zz\""),
+            ("b[1]", "a ws host is not in this build"),
+            ("async_agent[0].extra_config.qos/nonesuch", "qos/nonesuch is not in this build"),
+            ("async_agent[0].extra_config.backend/http/client", "does nothing at this level"),
+        ],
+    );
+}
+
+#[test]
+fn a_pipe_can_be_described_without_calling_anybody() {
+    let mut first = backend("http://h:81", "a/{Id}?q");
+    first.url_pattern_as_written = "a/{id}?q".into();
+    (first.group, first.deny, first.allow) = ("g".into(), vec!["d".into()], vec!["a".into()]);
+    first.components = vec![component("backend/http/client")];
+    let second = Backend { encoding: Encoding::NoOp, is_collection: true, ..backend("http://x", "/b") };
+    let pipe = Pipe::build(&agent(vec![first, second]), &http()).ok().expect("a pipe");
+    let described: Vec<_> = pipe.describe().backends.iter().collect();
+    assert_eq!(described[0].urls, ["http://h:81/a/{id}?q"]);
+    assert_eq!((described[0].encoding, described[1].encoding), ("json", "no-op"));
+    assert_eq!((described[0].filters.as_slice(), described[1].filters.len()), (["allow", "group"].as_slice(), 0));
+    assert_eq!(described[0].components, [("backend/http/client", "sets how redirects are followed")]);
+    assert!(described[1].is_collection);
+}
+
+#[test]
+fn every_component_of_the_table_has_a_name_a_schema_and_an_effect() {
+    for entry in component_table() {
+        assert!(!entry.namespaces.is_empty() && !entry.effect.is_empty());
+        assert!((entry.schema)().is_object(), "{:?}", entry.namespaces);
+    }
+}

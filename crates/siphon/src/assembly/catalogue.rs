@@ -1,0 +1,49 @@
+//! The one catalogue: what the pipe and the loaded plugins answer to.
+
+use std::path::Path;
+
+use siphon_config::catalogue::{Catalogue, Entry, Kind, Level, UnknownKeys};
+use siphon_core::abi;
+use siphon_core::plugin::{Registered, Registry};
+use siphon_pipe::component_table;
+
+/// Everything there is.
+pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
+    let sources = registry.components().iter().filter(|component| component.kind == abi::Kind::SOURCE);
+    let built_in = component_table().iter().map(component);
+    Catalogue {
+        entries: sources.map(|source| driver(source)).chain(built_in).collect(),
+        plugin_folder: Some(folder.display().to_string()),
+    }
+}
+
+fn driver(source: &Registered) -> Entry {
+    Entry {
+        keys: source.keys.clone(),
+        level: if source.level == abi::Level::AGENT { Level::Agent } else { Level::Backend },
+        kind: Kind::Driver,
+        schema: serde_json::from_str(&source.schema).ok(),
+        // Drivers of KrakenD's own namespaces say in their schema whether unknown keys are refused.
+        unknown_keys: UnknownKeys::Refuse,
+        effect: format!("takes events from {}", source.label),
+        origin: source.library.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+    }
+}
+
+fn component(entry: &siphon_pipe::Entry) -> Entry {
+    Entry {
+        keys: entry.namespaces.iter().map(|key| (*key).to_owned()).collect(),
+        level: match entry.level {
+            siphon_pipe::Level::Agent => Level::Agent,
+            siphon_pipe::Level::Backend => Level::Backend,
+        },
+        kind: Kind::Component,
+        schema: Some((entry.schema)()),
+        unknown_keys: match entry.unknown_keys {
+            siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,
+            siphon_pipe::UnknownKeys::Refuse => UnknownKeys::Refuse,
+        },
+        effect: entry.effect.to_owned(),
+        origin: "built in".to_owned(),
+    }
+}

@@ -1,0 +1,167 @@
+//! Joins configuration, pipe, plugins and core. Nothing else in the workspace knows all four.
+
+mod catalogue;
+mod handler;
+mod spec;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use siphon_config::model::{Agent, LogFormat, LogLevel, PluginSettings};
+use siphon_config::{Config, Document, Problem, Severity};
+use siphon_core::AgentSpec;
+use siphon_core::abi::Weight;
+use siphon_core::plugin::{Registered, Registry};
+use siphon_pipe::Pipe;
+use siphon_telemetry::{Format, Level};
+
+use crate::cli::Sources;
+
+pub use handler::PipeHandler;
+
+/// The folder that is looked for beside the program.
+const DEFAULT_FOLDER: &str = "plugins";
+
+/// Everything that a configuration says, built and checked, not started.
+pub struct Assembly {
+    pub config: Config,
+    pub registry: Registry,
+    pub agents: Vec<AssembledAgent>,
+    /// Warnings and notices.
+    pub problems: Vec<Problem>,
+}
+
+/// One agent: how the core runs it, and what it does with events.
+pub struct AssembledAgent {
+    pub spec: AgentSpec,
+    pub handler: Arc<PipeHandler>,
+}
+
+/// What the configuration says about the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Logging<'a> {
+    pub level: Level,
+    pub format: Format,
+    pub prefix: &'a str,
+    pub is_stdout: bool,
+}
+
+impl Assembly {
+    /// Reads the configuration, loads the plugins, checks one against the other and builds every pipe.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, at once, warnings and notices included.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<Problem>> {
+        let document = Document::read(&sources.config)?.with_environment(environment());
+        let mut registry = Registry::default();
+        let (folder, mut problems) = load_plugins(&document, sources, &mut registry);
+        let checked = document.check(&catalogue::of(&registry, &folder));
+        problems.extend(checked.problems);
+        let Some(config) = checked.draft else { return Err(problems) };
+        problems.extend(driver_findings(&document, &config, &registry));
+        if problems.iter().any(Problem::is_error) {
+            return Err(problems);
+        }
+        let agents = build_agents(&config, &registry).map_err(|more| with(&problems, more))?;
+        Ok(Self { config, registry, agents, problems })
+    }
+
+    /// `telemetry/logging`, when the file has it.
+    pub fn logging(&self) -> Option<Logging<'_>> {
+        self.config.service.logging.as_ref().map(|logging| Logging {
+            level: level(logging.level),
+            format: if logging.format == LogFormat::Json { Format::Json } else { Format::Human },
+            prefix: &logging.prefix,
+            is_stdout: logging.stdout,
+        })
+    }
+}
+
+/// The plugin folder: that of the command line, else of the configuration, else the one beside the program.
+pub fn plugin_folder(named: Option<&Path>, settings: &PluginSettings) -> PathBuf {
+    let configured = settings.folder.as_ref().map(PathBuf::from);
+    named.map(Path::to_owned).or(configured).unwrap_or_else(|| {
+        let program = std::env::current_exe().unwrap_or_default();
+        program.parent().unwrap_or(Path::new(".")).join(DEFAULT_FOLDER)
+    })
+}
+
+/// Names and values that are text; others cannot be meant for a configuration.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Loads the folder. What does not fit is a warning: an agent that needs it gets an error of its own.
+fn load_plugins(document: &Document, sources: &Sources, registry: &mut Registry) -> (PathBuf, Vec<Problem>) {
+    let settings = document.plugin_settings();
+    let folder = plugin_folder(sources.plugins.as_deref(), &settings);
+    let pattern = settings.pattern.as_deref().unwrap_or_default();
+    let file = sources.config.display().to_string();
+    let mut problems = Vec::new();
+    if let Err(error) = registry.load_folder(&folder, pattern) {
+        problems.push(problem(Severity::Error, &file, error.to_string()));
+    }
+    let refusals = registry.refusals().iter();
+    problems.extend(refusals.map(|refusal| problem(Severity::Warning, "", format!("plugin {refusal}"))));
+    (folder, problems)
+}
+
+fn problem(severity: Severity, file: &str, message: String) -> Problem {
+    Problem { severity, file: file.to_owned(), at: None, path: String::new(), message }
+}
+
+fn with(problems: &[Problem], more: Vec<Problem>) -> Vec<Problem> {
+    problems.iter().cloned().chain(more).collect()
+}
+
+/// What each driver has to say about its settings, with its place in the file.
+fn driver_findings(document: &Document, config: &Config, registry: &Registry) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for agent in &config.agents {
+        let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
+        let options = spec::of(agent, driver).open_options();
+        for finding in driver.check(&options) {
+            let path = siphon_config::tree::join(&agent.driver.path, &finding.path);
+            problems
+                .push(Problem { severity: severity(finding.weight), ..document.problem_at(&path, &finding.message) });
+        }
+    }
+    problems
+}
+
+fn severity(weight: Weight) -> Severity {
+    match weight {
+        Weight::NOTICE => Severity::Notice,
+        Weight::WARNING => Severity::Warning,
+        _ => Severity::Error,
+    }
+}
+
+fn build_agents(config: &Config, registry: &Registry) -> Result<Vec<AssembledAgent>, Vec<Problem>> {
+    let mut agents = Vec::new();
+    let mut problems = Vec::new();
+    for agent in &config.agents {
+        let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
+        match build_agent(agent, driver, config) {
+            Ok(agent) => agents.push(agent),
+            Err(more) => problems.extend(more.into_iter().map(|problem| problem.in_file(&config.file))),
+        }
+    }
+    if problems.is_empty() { Ok(agents) } else { Err(problems) }
+}
+
+fn build_agent(agent: &Agent, driver: &Arc<Registered>, config: &Config) -> Result<AssembledAgent, Vec<Problem>> {
+    let pipe = Pipe::build(agent, &config.service.http)?;
+    Ok(AssembledAgent { spec: spec::of(agent, driver), handler: Arc::new(PipeHandler::new(pipe, agent)) })
+}
+
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warning => Level::Warning,
+        LogLevel::Error => Level::Error,
+        LogLevel::Critical => Level::Critical,
+    }
+}

@@ -1,0 +1,67 @@
+//! `siphon check`: loads everything, opens every plugin, builds every pipe, contacts nobody.
+
+use std::fmt::Write as _;
+
+use siphon_pipe::BackendDescription;
+
+use super::{Outcome, show};
+use crate::Exit;
+use crate::assembly::{AssembledAgent, Assembly};
+use crate::cli::Check;
+use crate::exit::Failure;
+
+pub fn execute(arguments: &Check) -> Outcome {
+    let assembly = Assembly::load(&arguments.sources).map_err(Failure::Problems)?;
+    show(&assembly.problems);
+    print!("{}", describe(&assembly));
+    Ok(Exit::Fine)
+}
+
+fn describe(assembly: &Assembly) -> String {
+    let count = assembly.agents.len();
+    let mut out = format!("{count} async agent{}:\n", if count == 1 { "" } else { "s" });
+    for agent in &assembly.agents {
+        describe_agent(agent, &mut out);
+    }
+    out.push_str("the configuration is fine\n");
+    out
+}
+
+// Writing to a string cannot fail.
+fn describe_agent(agent: &AssembledAgent, out: &mut String) {
+    let spec = &agent.spec;
+    let topics = if spec.topics.is_empty() { "all topics".to_owned() } else { spec.topics.join(", ") };
+    let library = spec.driver.library.file.file_name().unwrap_or_default().to_string_lossy();
+    let _ = writeln!(out, "- {}", spec.label.agent);
+    let _ = writeln!(out, "    takes {topics} from {} ({library})", spec.driver.main_key());
+    let rate = spec.max_rate.map(|rate| format!(", at most {rate} events/s")).unwrap_or_default();
+    let _ = writeln!(out, "    {} at a time, each within {:?}{rate}", spec.workers, spec.timeout);
+    let retry = spec.policy.retry;
+    let _ = writeln!(out, "    a failed event waits {:?} to {:?} ({:?})", retry.base, retry.max, retry.strategy);
+    let description = agent.handler.pipe().describe();
+    for (key, effect) in &description.components {
+        let _ = writeln!(out, "    {key}: {effect}");
+    }
+    let together = if description.backends.len() > 1 { ", all at once, merged" } else { "" };
+    let _ = writeln!(
+        out,
+        "    calls {} backend{}{together}:",
+        description.backends.len(),
+        plural(description.backends.len())
+    );
+    description.backends.iter().for_each(|backend| describe_backend(backend, out));
+}
+
+fn describe_backend(backend: &BackendDescription, out: &mut String) {
+    let collection = if backend.is_collection { ", a collection" } else { "" };
+    let filters = if backend.filters.is_empty() { String::new() } else { format!(", {}", backend.filters.join(", ")) };
+    let urls = backend.urls.join(" | ");
+    let _ = writeln!(out, "    [+] {} {urls} ({}{collection}{filters})", backend.method, backend.encoding);
+    for (key, effect) in &backend.components {
+        let _ = writeln!(out, "        {key}: {effect}");
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,11 @@
+//! `siphon version`.
+
+use siphon_core::abi::ABI_REV;
+
+use super::Outcome;
+use crate::Exit;
+
+pub fn execute() -> Outcome {
+    println!("siphon {} (plugin ABI {ABI_REV}, {})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    Ok(Exit::Fine)
+}

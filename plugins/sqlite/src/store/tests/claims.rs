@@ -1,0 +1,195 @@
+//! Which events a claim takes, in which order, and how much it looks at.
+
+use rusqlite::StatementStatus;
+
+use super::super::claim;
+use super::*;
+
+/// Publishes one event per topic, the payload being its number from 1.
+fn published(topics: &str) -> (tempfile::TempDir, Bench) {
+    let (folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let number = |(i, topic): (usize, &str)| event(topic, &(i + 1).to_string());
+    let events = topics.split(' ').enumerate().map(number).collect();
+    bench.publish("orders", events);
+    (folder, bench)
+}
+
+/// Publishes to `topics`, claims with `patterns` in claims of two.
+#[track_caller]
+fn check(topics: &str, patterns: &str, expected: &str) {
+    let (_folder, mut bench) = published(topics);
+    let reader = bench.reader("orders", patterns);
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        found.extend(bench.payloads(&reader, 2));
+    }
+    assert_eq!(found.join(" "), expected, "topics `{topics}`, patterns `{patterns}`");
+}
+
+#[test]
+fn events_come_in_the_order_of_publishing() {
+    check("a b a b a", "", "1 2 3 4 5");
+    check("a b a b a", "#", "1 2 3 4 5");
+    check("a b a b a", "b a", "1 2 3 4 5");
+}
+
+#[test]
+fn only_events_of_the_wanted_topics_come() {
+    check("a b a b a", "b", "2 4");
+    check("a.x b.x c a.y b.y c", "a.* c", "1 3 4 6");
+    check("a a a", "b", "");
+}
+
+#[test]
+fn what_one_consumer_leaves_is_there_for_another() {
+    let (_folder, mut bench) = published("a b a");
+    let (one, other) = (bench.reader("orders", "b"), bench.reader("orders", "a"));
+    assert_eq!(bench.payloads(&one, 9), ["2"]);
+    assert_eq!(bench.payloads(&other, 9), ["1", "3"]);
+}
+
+#[test]
+fn queues_of_one_file_are_apart() {
+    let (_folder, mut bench) = published("a");
+    bench.publish("refunds", vec![event("a", "refund")]);
+    let reader = bench.reader("refunds", "");
+    assert_eq!(bench.payloads(&reader, 9), ["refund"]);
+}
+
+#[test]
+fn a_topic_that_appears_later_is_found() {
+    let (_folder, mut bench) = published("a");
+    let reader = bench.reader("orders", "a.* b");
+    assert_eq!(bench.payloads(&reader, 9), Vec::<String>::new());
+    bench.publish("orders", vec![event("b", "2"), event("c", "3"), event("a.b", "4")]);
+    assert_eq!(bench.payloads(&reader, 9), ["2", "4"]);
+}
+
+#[test]
+fn an_event_published_with_a_delay_waits() {
+    let (_folder, mut bench) = published("a");
+    let delay = Duration::from_secs(60);
+    bench.publish("orders", vec![NewEvent { delay, ..event("a", "late") }, event("a", "soon")]);
+    let reader = bench.reader("orders", "");
+    assert_eq!(bench.payloads(&reader, 9), ["1", "soon"]);
+    bench.advance(delay);
+    assert_eq!(bench.payloads(&reader, 9), ["late"]);
+}
+
+#[test]
+fn a_parked_claim_is_answered_by_the_publish_itself() {
+    let (_folder, mut bench) = published("a");
+    let reader = bench.reader("orders", "b");
+    let (job, mut answer) = Job::new(Claim { consumer: reader.id, max: 5 });
+    bench.keeper.round(vec![Command::Claim(job)], bench.now).unwrap();
+    bench.publish("orders", vec![event("a", "2")]);
+    assert!(answer.try_recv().is_err());
+    bench.publish("orders", vec![event("b", "3")]);
+    assert_eq!(answer.try_recv().unwrap().unwrap()[0].payload, b"3");
+}
+
+#[test]
+fn big_events_come_in_small_claims() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let big = "x".repeat(claim::CLAIM_BYTES / 2 + 1);
+    bench.publish("orders", (0..5).map(|_| event("a", &big)).collect());
+    let reader = bench.reader("orders", "");
+    assert_eq!(bench.claim(&reader, 9).len(), 2);
+}
+
+#[test]
+fn an_event_of_fifty_megabytes_comes_whole() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let payload: Vec<u8> = (0..50u32 << 20).map(|i| (i % 251) as u8).collect();
+    let big = NewEvent { payload: payload.clone().into(), ..event("a", "") };
+    bench.publish("orders", vec![big]);
+    let reader = bench.reader("orders", "");
+    assert!(bench.claim(&reader, 1)[0].payload == payload);
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_longer() {
+    let (_folder, mut bench) = published("a");
+    let reader = bench.reader("orders", "");
+    let ticket = bench.claim(&reader, 1)[0].ticket;
+    bench.settle(&reader, ticket, Verdict::Retry(Duration::from_secs(60)));
+    bench.now.wall -= 86_400_000;
+    assert_eq!(bench.claim(&reader, 1), []);
+    bench.advance(Duration::from_secs(60));
+    assert_eq!(bench.claim(&reader, 1).len(), 1);
+}
+
+#[test]
+fn a_file_from_the_future_is_put_right_when_it_is_opened() {
+    let (_folder, path) = folder();
+    let mut future = start_of_time();
+    future.wall *= 2;
+    let mut bench = Bench::open(&path, future);
+    bench.publish("orders", vec![event("a", "1")]);
+    let reader = bench.reader("orders", "");
+    assert_eq!(bench.claim(&reader, 1).len(), 1);
+    let mut bench = Bench::open(&path, start_of_time());
+    let reader = bench.reader("orders", "");
+    bench.advance(LEASE);
+    assert_eq!(bench.claim(&reader, 1).len(), 1);
+}
+
+#[test]
+fn topics_that_are_not_used_any_more_are_removed() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let reader = bench.reader("orders", "one.# kept");
+    let published = |range: std::ops::Range<u32>| range.map(|i| event(&format!("one.{i}"), "x")).collect();
+    bench.publish("orders", published(0..1_500));
+    bench.publish("orders", vec![event("kept", "1")]);
+    for taken in bench.claim(&reader, 1_500) {
+        bench.settle(&reader, taken.ticket, Verdict::Ack);
+    }
+    bench.publish("orders", (0..10_000).map(|_| event("kept", "2")).collect());
+    let count = |bench: &Bench| -> i64 {
+        let engine = bench.keeper.engine();
+        engine.connection().query_row("SELECT count(*) FROM topic", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count(&bench), 1);
+    bench.publish("orders", published(0..1));
+    assert_eq!(bench.claim(&reader, 20_000).len(), 10_002);
+}
+
+/// Steps of SQLite's machine for one claim of ten events by `patterns`, out of a queue with `ahead` events at its head
+/// that the claim cannot take: leased, delayed, and of another topic, a third each.
+fn steps(ahead: usize, patterns: &str) -> i32 {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let owner = bench.reader("orders", "a");
+    let delay = Duration::from_secs(3_600);
+    let third = |new: NewEvent| vec![new; ahead / 3];
+    bench.publish("orders", third(event("a", "leased")));
+    assert_eq!(bench.claim(&owner, ahead).len(), ahead / 3);
+    bench.publish("orders", third(NewEvent { delay, ..event("a", "delayed") }));
+    if patterns != "#" {
+        bench.publish("orders", third(event("other", "unmatched")));
+    }
+    bench.publish("orders", vec![event("a", "ready"); 100]);
+    let reader = bench.reader("orders", patterns);
+    let before = steps_so_far(&bench);
+    assert_eq!(bench.payloads(&reader, 10), ["ready"; 10]);
+    steps_so_far(&bench) - before
+}
+
+fn steps_so_far(bench: &Bench) -> i32 {
+    let connection = bench.keeper.engine().connection();
+    let steps = |sql| connection.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
+    [claim::PROMOTE, claim::IN_QUEUE, claim::IN_TOPIC, claim::NEXT_DUE].into_iter().map(steps).sum()
+}
+
+#[test]
+fn a_claim_steps_over_nothing_that_it_cannot_take() {
+    for patterns in ["#", "a", "a b"] {
+        let (few, many) = (steps(30, patterns), steps(30_000, patterns));
+        assert!(few > 50, "the count must count something: {few}");
+        assert!(many <= few, "patterns `{patterns}`: {few} steps with 30 events ahead, {many} with 30000");
+    }
+}
