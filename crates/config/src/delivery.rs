@@ -48,9 +48,9 @@ fn retry(field: &Field<'_>, default: &Retry) -> Retry {
 
 /// `max`; where it is not given, the default or `base`, whichever is more.
 fn longest(section: &Section<'_>, base: Duration, default: Duration) -> Duration {
-    let Some(field) = section.field("max") else { return default.max(base) };
-    let max = timing::of_field(&field, Zero::IsMeant).unwrap_or(default);
-    if max < base && field.node.as_str().is_some() {
+    let given = section.field("max").and_then(|field| Some((timing::of_field(&field, Zero::IsMeant)?, field)));
+    let Some((max, field)) = given else { return default.max(base) };
+    if max < base {
         field.error(format!("{} is less than base; write at least that much", field.shown()));
     }
     max

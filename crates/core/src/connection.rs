@@ -17,6 +17,9 @@ use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
 /// How long a driver may take to send the last settlements and say goodbye.
 const CLOSE: Duration = Duration::from_secs(5);
 
+/// The same after a second signal.
+const CLOSE_AT_ONCE: Duration = Duration::from_millis(200);
+
 /// An event that has left the pipe.
 pub(crate) struct Finished {
     pub(crate) event: Event,
@@ -126,6 +129,7 @@ impl Agent {
 
     fn connected(&mut self) {
         self.connected_at = Some(Instant::now());
+        self.status.set_attempts(0);
         self.status.set_state(AgentState::Running);
         self.status.pinged(SystemTime::now());
         AgentConnected.emit(&self.spec.label);
@@ -211,7 +215,7 @@ impl Agent {
         if failed.is_given_back {
             self.status.count_given_back();
         }
-        let line = EventFailed { attempt: failed.attempt, error: &failure.message, wait: failed.wait };
+        let line = EventFailed { attempt: failed.attempt, error: &failure.message, wait: rounded(failed.wait) };
         self.failures.record(line, std::time::Instant::now());
     }
 
@@ -221,6 +225,8 @@ impl Agent {
         let closed = source.close(CLOSE).await;
         self.deliveries.forget_connection();
         self.in_pipe.clear();
+        // From here on, not from the next connection on: what leaves the pipe between the two must not be settled there.
+        self.epoch += 1;
         match end {
             SourceEnd::Failed(error) => ConnectionEnd::Lost(error),
             SourceEnd::Closed => ConnectionEnd::Lost(closed.err().unwrap_or_else(DriverError::ended_by_itself)),
@@ -237,7 +243,7 @@ impl Agent {
         let abandoned = std::mem::take(&mut self.in_pipe);
         abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));
         self.flush_all(&source).await;
-        if let Err(error) = source.close(CLOSE).await {
+        if let Err(error) = source.close(self.patience()).await {
             tracing::warn!(agent = &*self.spec.label.agent, agent_type = &*self.spec.label.agent_type, %error, "did not close in order");
         }
         let (finished, abandoned) = (before - abandoned.len(), abandoned.len());
@@ -262,8 +268,12 @@ impl Agent {
         }
     }
 
+    fn patience(&self) -> Duration {
+        if self.shutdown.phase() == Phase::Ending { CLOSE_AT_ONCE } else { CLOSE }
+    }
+
     async fn flush_all(&mut self, source: &Source) {
-        let until = Instant::now() + CLOSE;
+        let until = Instant::now() + self.patience();
         self.flush(source);
         while !self.deliveries.unsent().is_empty() {
             if tokio::time::timeout_at(until, source.rung()).await.is_err() {
@@ -299,6 +309,11 @@ impl Turn {
             self.alarm.as_mut().reset(wake);
         }
     }
+}
+
+/// Whole milliseconds, for the log.
+fn rounded(wait: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The answer of the ping that is under way; waits for ever when there is none. Cancel-safe.

@@ -85,7 +85,6 @@ impl Agent {
         pipe: &mut FuturesUnordered<F>,
         start: &impl Fn(Event, u64) -> F,
     ) -> ConnectionEnd {
-        self.epoch += 1;
         match Source::open(&self.spec.driver, &self.spec.open_options()) {
             Ok(source) => self.run(source, pipe, start).await,
             Err(error) => ConnectionEnd::Lost(error),

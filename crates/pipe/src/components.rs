@@ -49,10 +49,16 @@ pub enum UnknownKeys {
 #[derive(Clone, Copy)]
 pub enum Build {
     /// A stage around what is below it.
-    Stage(fn(&Component, Box<dyn Stage>) -> Result<Box<dyn Stage>, Vec<Problem>>),
+    Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
-    Call(fn(&Component, &mut CallOptions) -> Result<(), Vec<Problem>>),
+    Call(fn(&Component, &mut CallOptions) -> Checked<()>),
 }
+
+/// From configuration and the stage below to the stage around it.
+pub type BuildStage = fn(&Component, Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
+/// Something built from a configuration, or all that is wrong with it.
+pub type Checked<T> = Result<T, Vec<Problem>>;
 
 /// How a backend is called; the default without any component.
 #[derive(Debug, Default)]
@@ -71,7 +77,7 @@ impl<'c> Components<'c> {
     /// # Errors
     ///
     /// One problem for each component that this build lacks at this level.
-    pub fn new(table: &'static [Entry], level: Level, given: &'c [Component]) -> Result<Self, Vec<Problem>> {
+    pub fn new(table: &'static [Entry], level: Level, given: &'c [Component]) -> Checked<Self> {
         let components = Self { table, level, given };
         let is_known = |component: &&Component| components.entry(component).is_some();
         let strangers: Vec<_> = given.iter().filter(|component| !is_known(component)).map(lacking).collect();
@@ -97,7 +103,7 @@ impl<'c> Components<'c> {
     }
 
     /// Puts the configured stages around `inner`.
-    pub fn wrap(&self, inner: Box<dyn Stage>) -> Result<Box<dyn Stage>, Vec<Problem>> {
+    pub fn wrap(&self, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, inner),
             Build::Call(_) => Ok(inner),
@@ -105,7 +111,7 @@ impl<'c> Components<'c> {
     }
 
     /// How the configured components want the backend to be called.
-    pub fn call_options(&self) -> Result<CallOptions, Vec<Problem>> {
+    pub fn call_options(&self) -> Checked<CallOptions> {
         let mut options = CallOptions::default();
         for (entry, component) in self.configured() {
             if let Build::Call(build) = entry.build {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::PipeError;
-use crate::json::{Json, Object};
+use crate::json::Json;
 use crate::message::{Reply, Request, Response};
 use crate::stage::{Context, Stage, StageFuture};
 
@@ -23,8 +23,8 @@ pub(crate) struct Merge {
 impl Stage for Merge {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
-            let context = Context { deadline: share_of(context.deadline, Instant::now()), ..context.clone() };
-            let calls = self.parts.iter().map(|part| in_time(part.as_ref(), request.clone(), &context));
+            let context = &Context { deadline: share_of(context.deadline, Instant::now()) };
+            let calls = self.parts.iter().map(|part| in_time(part.as_ref(), request.clone(), context));
             fold(join_all(calls).await)
         })
     }
@@ -93,8 +93,8 @@ impl Merged {
 
 /// Status, headers and raw body belong to one backend: they are lost where two are joined.
 fn combined(whole: Response, part: Response) -> Response {
-    let mut fields = whole.data.into_object().unwrap_or_else(Object::new);
-    fields.extend(part.data.into_object().unwrap_or_else(Object::new));
+    let mut fields = whole.data.into_object().unwrap_or_default();
+    fields.extend(part.data.into_object().unwrap_or_default());
     Response { data: Json::object(fields), complete: true, status: None, headers: HeaderMap::new(), raw: None }
 }
 

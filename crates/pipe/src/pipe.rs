@@ -5,11 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
-use siphon_config::problem::Problem;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
-use crate::components::{Components, Entry, Level, component_table, problem_at};
+use crate::components::{Checked, Components, Entry, Level, component_table, problem_at};
 use crate::error::PipeError;
 use crate::http::{Client, ClientSettings};
 use crate::merge::Merge;
@@ -49,7 +48,7 @@ impl Pipe {
     /// # Errors
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
-    pub fn build(agent: &Agent, http: &HttpSettings) -> Result<Self, Vec<Problem>> {
+    pub fn build(agent: &Agent, http: &HttpSettings) -> Checked<Self> {
         Self::build_with(agent, ClientSettings::from(http))
     }
 
@@ -58,7 +57,7 @@ impl Pipe {
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    pub fn build_with(agent: &Agent, settings: ClientSettings) -> Result<Self, Vec<Problem>> {
+    pub fn build_with(agent: &Agent, settings: ClientSettings) -> Checked<Self> {
         assemble(agent, settings, component_table())
     }
 
@@ -75,7 +74,7 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Result<Pipe, Vec<Problem>> {
+fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Checked<Pipe> {
     let client = Arc::new(Client::new(settings));
     let mut problems = Vec::new();
     let mut parts = Vec::new();
@@ -107,7 +106,7 @@ fn backend_stack(
     backend: &Backend,
     client: &Arc<Client>,
     table: &'static [Entry],
-) -> Result<(Box<dyn Stage>, BackendDescription), Vec<Problem>> {
+) -> Checked<(Box<dyn Stage>, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
     let components = Components::new(table, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use siphon_config::model::Backend;
@@ -18,8 +18,9 @@ use tokio_rustls::TlsAcceptor;
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"))
@@ -58,12 +59,12 @@ async fn server(acceptor: TlsAcceptor) -> Server {
 fn pipe(server: &Server, host: &str, path: &str, root: Vec<u8>) -> Pipe {
     let one = Backend { method: "GET".into(), ..backend(&format!("https://{host}:{}", server.address.port()), path) };
     let settings = ClientSettings { extra_roots: vec![root], ..ClientSettings::from(&http()) };
-    Pipe::build_with(&agent(vec![one]), settings).ok().expect("a pipe")
+    Pipe::build_with(&agent(vec![one]), settings).expect("a pipe")
 }
 
 #[tokio::test]
 async fn a_backend_with_a_trusted_certificate_is_called_over_one_connection() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let server = server(authority.server(&["localhost", "127.0.0.1"])).await;
     for (connections, host) in [(1, "localhost"), (2, "127.0.0.1")] {
         let pipe = pipe(&server, host, "/t", authority.root());
@@ -78,7 +79,7 @@ async fn a_backend_with_a_trusted_certificate_is_called_over_one_connection() {
 
 #[tokio::test]
 async fn a_certificate_of_a_stranger_or_for_another_name_is_refused_before_anything_is_sent() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("stranger"));
     for (acceptor, reason) in
         [(stranger.server(&["localhost"]), "UnknownIssuer"), (authority.server(&["other.example"]), "not valid for")]
     {
@@ -97,7 +98,7 @@ async fn a_certificate_of_a_stranger_or_for_another_name_is_refused_before_anyth
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_a_failure_to_connect() {
     let server = Server::start(|_| json("{}")).await;
-    let reply = run(&pipe(&server, "127.0.0.1", "/t", Authority::new().root()), "{}").await;
+    let reply = run(&pipe(&server, "127.0.0.1", "/t", Authority::new("ours").root()), "{}").await;
     assert!(error(&reply).contains("tls: "), "{}", error(&reply));
     assert_eq!(reply.error.map(|error| error.kind()), Some(FailureKind::Connect));
 }

@@ -4,7 +4,7 @@
 //! an agent writes), [`connect`] (opening), [`consume`] (events out), [`settle`] (verdicts in),
 //! [`publish`] (events in).
 
-#![deny(unsafe_code)] // only `export_plugin!` has some, and allows it itself
+#![forbid(unsafe_code)]
 
 mod config;
 mod connect;

@@ -3,6 +3,7 @@
 mod common;
 mod fixtures;
 mod formats;
+mod manual;
 mod problems;
 mod robust;
 mod values;

@@ -75,14 +75,15 @@ fn read_handshake(path: &Path, handshake: &Handshake) -> Result<Library, Misfit>
 }
 
 fn check_layout(path: &Path) -> Result<PluginRef, Misfit> {
-    let header = lib_header_from_path(path).map_err(|error| Misfit::OtherLayout(first_line(&error.to_string())))?;
-    header.init_root_module::<PluginRef>().map_err(|error| Misfit::OtherLayout(first_line(&error.to_string())))
+    let header = lib_header_from_path(path).map_err(|error| Misfit::OtherLayout(in_one_line(&error.to_string())))?;
+    header.init_root_module::<PluginRef>().map_err(|error| Misfit::OtherLayout(in_one_line(&error.to_string())))
 }
 
 /// abi_stable's layout reports are hundreds of lines; the sentence that matters stands behind an `Error:`.
-fn first_line(report: &str) -> String {
+fn in_one_line(report: &str) -> String {
     let error = report.split_once("Error:").map_or(report, |(_, rest)| rest);
-    error.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown difference").to_owned()
+    let lines: Vec<_> = error.lines().map(str::trim).filter(|line| !line.is_empty()).take(2).collect();
+    lines.join(" ")
 }
 
 /// libloading's own text is a wrapper; what `dlopen` said is the source.

@@ -3,10 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use siphon_config::model::Component;
-use siphon_config::problem::Problem;
 use siphon_config::tree::{Node, Value};
 
-use super::{Build, CallOptions, Entry, Level, UnknownKeys};
+use super::{Build, CallOptions, Checked, Entry, Level, UnknownKeys};
 use crate::http::RedirectPolicy;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -35,7 +34,7 @@ fn schema() -> serde_json::Value {
     schemars::schema_for!(Settings).to_value()
 }
 
-fn build(component: &Component, options: &mut CallOptions) -> Result<(), Vec<Problem>> {
+fn build(component: &Component, options: &mut CallOptions) -> Checked<()> {
     let lacking: Vec<_> = NOT_IN_THIS_BUILD.into_iter().filter(|key| has_key(&component.settings, key)).collect();
     if !lacking.is_empty() {
         let refuse = |key| component.problem(key, &format!("{key} is not in this build of siphon; remove it"));
@@ -67,7 +66,7 @@ mod tests {
         Component { namespace: ENTRY.namespaces[0].into(), path: "b".into(), settings }
     }
 
-    fn built(fields: &[(&str, Value)]) -> Result<RedirectPolicy, Vec<Problem>> {
+    fn built(fields: &[(&str, Value)]) -> Checked<RedirectPolicy> {
         let mut options = CallOptions::default();
         build(&component(fields), &mut options).map(|()| options.redirect)
     }

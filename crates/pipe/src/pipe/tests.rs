@@ -48,7 +48,7 @@ async fn stages_stand_in_the_order_of_the_table_whatever_the_order_of_the_file()
     one.hosts.clear();
     let mut agent = agent(vec![one]);
     agent.components = vec![component("outer")];
-    let pipe = assemble(&agent, ClientSettings::from(&http()), &TABLE).ok().expect("a pipe");
+    let pipe = assemble(&agent, ClientSettings::from(&http()), &TABLE).expect("a pipe");
     let reply = pipe.run(Request::new(""), Instant::now() + std::time::Duration::from_secs(9)).await;
     // The request is prepared outside of the backend's components: without hosts they are not reached.
     assert_eq!(reply.response.map(|response| response.data.to_string()).as_deref(), Some(r#"{"outer":null}"#));
@@ -99,7 +99,7 @@ fn a_pipe_can_be_described_without_calling_anybody() {
     (first.group, first.deny, first.allow) = ("g".into(), vec!["d".into()], vec!["a".into()]);
     first.components = vec![component("backend/http/client")];
     let second = Backend { encoding: Encoding::NoOp, is_collection: true, ..backend("http://x", "/b") };
-    let pipe = Pipe::build(&agent(vec![first, second]), &http()).ok().expect("a pipe");
+    let pipe = Pipe::build(&agent(vec![first, second]), &http()).expect("a pipe");
     let described: Vec<_> = pipe.describe().backends.iter().collect();
     assert_eq!(described[0].urls, ["http://h:81/a/{id}?q"]);
     assert_eq!((described[0].encoding, described[1].encoding), ("json", "no-op"));

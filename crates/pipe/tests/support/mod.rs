@@ -19,7 +19,7 @@ pub use server::{Action, Seen, Server};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn pipe_with(backends: Vec<Backend>, http: &HttpSettings) -> Pipe {
-    Pipe::build(&model::agent(backends), http).ok().expect("a pipe")
+    Pipe::build(&model::agent(backends), http).expect("a pipe")
 }
 
 pub fn pipe(backends: Vec<Backend>) -> Pipe {

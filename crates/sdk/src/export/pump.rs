@@ -1,5 +1,6 @@
 //! The task that drives one open source: it receives and settles at once, until the host closes it or the broker is gone.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -114,14 +115,16 @@ async fn receive_all<R: Receiver>(receiver: &mut R, shared: &Shared) -> Error {
 
 /// Settles and answers until the host closes (`Some`) or `ending` was told and nothing is left (`None`).
 async fn settle_all(settler: &mut impl Settler, shared: &Shared, ending: &Notify) -> Result<Option<Closing>, Error> {
+    let mut waiting = VecDeque::new();
     loop {
         let (settlements, commands) = shared.take_inbox();
+        waiting.extend(commands);
         if !settlements.is_empty() {
             let settlements: Vec<_> = settlements.into_iter().map(settlement).collect();
             settler.settle(&settlements).await?;
             continue; // what came meanwhile goes before any command's answer
         }
-        for command in commands {
+        while let Some(command) = waiting.pop_front() {
             if let Some(closing) = answer(settler, shared, command).await {
                 return Ok(Some(closing));
             }

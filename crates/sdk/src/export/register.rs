@@ -62,6 +62,10 @@ pub fn root_module(init: unsafe extern "C" fn(HostApi) -> Res<RVec<Component>>) 
 }
 
 /// This SDK has no table beyond those of its revision.
+///
+/// # Safety
+///
+/// Always safe to call; the table asks for the type.
 pub unsafe extern "C" fn no_extension(_: u32) -> *const c_void {
     null_mut()
 }

@@ -85,7 +85,7 @@ impl Engine {
     /// Carries out `commands` in one transaction; each finds its answer in its job. After an error
     /// none of them happened.
     pub fn run(&mut self, commands: &mut [Command], now: Now) -> Result<(), Fault> {
-        self.must_rebase |= self.watch.went_back(now);
+        self.watch_clock(now);
         self.set_durable(commands.iter().any(|command| command.must_last()))?;
         let result = self.transact(commands, now);
         match result {
@@ -93,6 +93,12 @@ impl Engine {
             Err(_) => self.roll_back(),
         }
         result
+    }
+
+    /// Whether the wall clock was set back; the next transaction then moves what waits along.
+    pub fn watch_clock(&mut self, now: Now) -> bool {
+        self.must_rebase |= self.watch.went_back(now);
+        self.must_rebase
     }
 
     fn transact(&mut self, commands: &mut [Command], now: Now) -> Result<(), Fault> {

@@ -139,7 +139,7 @@ impl Keeper {
         if self.parked.is_empty() {
             return Ok(false);
         }
-        let is_due = self.next_due.is_some_and(|due| due <= now.wall);
+        let is_due = self.next_due.is_some_and(|due| due <= now.wall) || self.engine.watch_clock(now);
         if now.steady < self.next_look {
             return Ok(is_due);
         }
@@ -186,10 +186,14 @@ impl Keeper {
     }
 
     fn refuse(&mut self, commands: Vec<Command>, fault: Fault, now: Now) -> Result<Vec<Command>, Fault> {
+        let is_end = fault == Fault::Replaced;
+        if is_end {
+            self.inbox.close(); // before the answers: whoever opens the path now gets the new file
+        }
         for command in commands {
             self.engine.refuse(command, &fault, now.steady);
         }
-        if fault == Fault::Replaced { Err(fault) } else { Ok(Vec::new()) }
+        if is_end { Err(fault) } else { Ok(Vec::new()) }
     }
 
     fn finish(&mut self, command: Command, now: Now) -> Option<Command> {
@@ -213,7 +217,6 @@ impl Keeper {
     /// Answers everybody who waits with `fault`.
     fn give_up(self, fault: &Fault) {
         let path = self.engine.path().to_owned();
-        self.inbox.close();
         self.parked.into_iter().for_each(|claim| Command::Claim(claim).fail(&path, fault));
         while let Some(command) = self.inbox.take_waiting() {
             command.fail(&path, fault);

@@ -100,7 +100,8 @@ fn try_open(path: &Path) -> Result<Connection, Fault> {
     connection.busy_timeout(LOCK_PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
-    let is_new = recognise(&connection)?;
+    // One snapshot: another process may be laying it out this very moment.
+    let is_new = recognise(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?)?;
     use_log(&connection)?;
     if is_new {
         lay_out(&mut connection)?;

@@ -123,6 +123,25 @@ fn a_clock_that_is_set_back_holds_nothing_longer() {
 }
 
 #[test]
+fn a_parked_claim_notices_that_the_clock_is_set_back() {
+    let (_folder, mut bench) = published("a");
+    let delay = Duration::from_secs(60);
+    bench.publish("orders", vec![NewEvent { delay, ..event("b", "late") }]);
+    let reader = bench.reader("orders", "b");
+    let (job, mut answer) = Job::new(Claim { consumer: reader.id, max: 1 });
+    bench.keeper.round(vec![Command::Claim(job)], bench.now).unwrap();
+    bench.now.wall -= 86_400_000;
+    for _ in 0..2 {
+        bench.advance(delay / 2);
+        bench.keeper.round(Vec::new(), bench.now).unwrap();
+        assert!(answer.try_recv().is_err());
+    }
+    bench.advance(delay / 2);
+    bench.keeper.round(Vec::new(), bench.now).unwrap();
+    assert_eq!(answer.try_recv().unwrap().unwrap()[0].payload, b"late");
+}
+
+#[test]
 fn a_file_from_the_future_is_put_right_when_it_is_opened() {
     let (_folder, path) = folder();
     let mut future = start_of_time();
