@@ -2,9 +2,13 @@
 //!
 //! Source: Go, `time.ParseDuration` and `Duration.String`: <https://pkg.go.dev/time#ParseDuration>.
 
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time that may be negative, as Go has it: 64 bits of nanoseconds, 292 years either way.
@@ -219,6 +223,20 @@ impl<'de> Deserialize<'de> for HumanDuration {
     }
 }
 
+impl JsonSchema for HumanDuration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
+}
+
 struct HumanVisitor;
 
 impl de::Visitor<'_> for HumanVisitor {
@@ -305,6 +323,12 @@ mod tests {
         assert!(read("\"-2s\"").expect_err("negative").contains("\"-2s\" is negative"));
         assert!(read("\"5\"").expect_err("no unit").contains("has no unit; write 5s"));
         assert!(read("true").expect_err("boolean").contains("a duration such as"));
+    }
+
+    #[test]
+    fn its_schema_takes_texts_and_numbers() {
+        let schema = schemars::schema_for!(HumanDuration).to_value();
+        assert_eq!(schema["type"], serde_json::json!(["string", "integer"]));
     }
 
     proptest! {
