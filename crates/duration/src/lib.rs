@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -25,6 +26,8 @@ pub enum DurationError {
     UnknownUnit(String),
     OutOfRange,
     NoDuration,
+    /// Only of [`HumanDuration`].
+    Negative,
 }
 
 impl fmt::Display for DurationError {
@@ -37,6 +40,7 @@ impl fmt::Display for DurationError {
             }
             Self::OutOfRange => formatter.write_str("is out of range; a duration has at most 292 years"),
             Self::NoDuration => formatter.write_str("is no duration; write something like 5s or 500ms"),
+            Self::Negative => formatter.write_str("is negative"),
         }
     }
 }
@@ -204,6 +208,14 @@ impl From<HumanDuration> for Duration {
     }
 }
 
+impl FromStr for HumanDuration {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, DurationError> {
+        SignedDuration::parse(text)?.unsigned().map(Self).ok_or(DurationError::Negative)
+    }
+}
+
 impl fmt::Display for HumanDuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanoseconds = u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX);
@@ -247,9 +259,7 @@ impl de::Visitor<'_> for HumanVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
-        let signed = SignedDuration::parse(text).map_err(|error| E::custom(format!("{text:?} {error}")))?;
-        let unsigned = signed.unsigned().ok_or_else(|| E::custom(format!("{text:?} is negative")))?;
-        Ok(HumanDuration(unsigned))
+        text.parse().map_err(|error: DurationError| E::custom(format!("{text:?} {error}")))
     }
 
     fn visit_u64<E: de::Error>(self, nanoseconds: u64) -> Result<HumanDuration, E> {
