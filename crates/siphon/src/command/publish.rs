@@ -77,7 +77,11 @@ async fn publish_all(sink: Sink, arguments: &Publish, topic: &str) -> (u64, Resu
             return (confirmed, Err(error));
         }
     }
-    (confirmed, sink.close(CLOSE).await.map_err(|error| error.to_string()))
+    // Everything is confirmed: how the driver says goodbye changes nothing.
+    if let Err(error) = sink.close(CLOSE).await {
+        tracing::warn!(service = "Publish", %error, "the driver did not close in order");
+    }
+    (confirmed, Ok(()))
 }
 
 type Payload = Result<Vec<u8>, String>;
@@ -97,7 +101,8 @@ fn next_batch(payloads: &Receiver<Payload>) -> Option<Vec<Payload>> {
 
 fn message(payload: Vec<u8>, arguments: &Publish, topic: &str) -> Outgoing {
     let (key, topic) = (arguments.key.clone().into_bytes(), topic.as_bytes().to_vec());
-    Outgoing { payload, key, topic, headers: arguments.headers.clone(), attributes: Vec::new() }
+    let (headers, attributes) = (arguments.headers.clone(), arguments.attributes.clone());
+    Outgoing { payload, key, topic, headers, attributes }
 }
 
 /// The payloads, in order, from a thread of their own: reading standard input blocks.
@@ -119,5 +124,14 @@ fn payloads(arguments: Vec<String>) -> Receiver<Payload> {
 fn read_lines(sender: &SyncSender<Payload>) -> bool {
     let lines = std::io::stdin().lock().split(b'\n');
     let lines = lines.map(|line| line.map_err(|error| format!("cannot read standard input: {error}")));
+    let lines = lines.map(|line| line.map(without_carriage_return));
     lines.filter(|line| line.as_ref().map_or(true, |line| !line.is_empty())).all(|line| sender.send(line).is_ok())
+}
+
+/// A line that ends as on Windows.
+fn without_carriage_return(mut line: Vec<u8>) -> Vec<u8> {
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    line
 }
