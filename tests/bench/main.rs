@@ -1,6 +1,7 @@
 //! Benchmarks: `cargo xtask bench -- --help`. Everything is measured in one run against a baseline; docs/performance.md has
 //! the figures.
 
+mod border;
 mod process;
 mod queue;
 mod sink;
@@ -20,6 +21,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// The plugin border by itself: nanoseconds and host allocations per event at batch 1, 16 and 256
+    Border {
+        /// Events of a round
+        #[arg(long, default_value_t = 200_000)]
+        events: usize,
+        /// Bytes of an event
+        #[arg(long, default_value_t = 256)]
+        payload: usize,
+    },
     /// The embedded queue through the whole program: events per second, CPU, memory, start, idle
     Queue {
         /// Events with 64 workers; a tenth of it with one
@@ -36,6 +46,7 @@ enum What {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().what {
+        What::Border { events, payload } => border::run(events, payload),
         What::Queue { events, payload } => queue::run(events, payload),
         What::NaiveQueue { file, workers, backend } => queue::naive_consumer(&file, workers, backend),
     };
