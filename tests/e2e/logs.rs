@@ -32,6 +32,28 @@ fn written(logging: Value, launch: impl FnOnce(Launch<'_>) -> Launch<'_>) -> Wri
     written
 }
 
+/// Runs an agent that calls `url` with a secret in its query, until its event has failed; `shown` is how the log, health
+/// and `check` may name the call.
+#[track_caller]
+fn check_query_secret(url: &str, shown: &str) {
+    let secret = "/in?page=7&api_key=hunter2&X-Amz-Signature=hunter2&sort=up";
+    let changes = json!({"backend": [{"host": [url], "url_pattern": secret, "method": "POST"}]});
+    let lab = Lab::new(&config([with(agent("orders", url), changes)]));
+    lab.publish("orders", ["event-1"]);
+    let mut siphon = lab.start();
+    let failed = siphon.wait_for_agent("orders", |agent| !agent["last_error"].is_null());
+    let line = siphon.wait_for_log(&["event failed"]);
+    assert!(line.contains(shown), "{line}");
+    let health = siphon.health().to_string();
+    assert!(failed["last_error"]["text"].as_str().unwrap().contains(shown), "{failed}");
+    assert_eq!(siphon.stop(), 0);
+    let checked = lab.siphon(&lab.arguments("check", &[]));
+    assert!(checked.stdout.contains(&format!("POST {shown} (json)")), "{checked:?}");
+    for text in [siphon.stdout().join("\n"), siphon.log().join("\n"), health, checked.stdout, checked.stderr] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
 /// The levels of the lines, each once, in their order.
 fn levels(lines: &[String]) -> Vec<&'static str> {
     let all = ["DEBUG", "INFO", "WARNING", "ERROR"];
@@ -71,6 +93,15 @@ fn json_lines_have_the_same_fields() {
     assert_eq!((&failed["agent"], &failed["agent_type"]), (&json!("orders"), &json!("SQLite")));
     assert_eq!((&failed["attempt"], &failed["wait"]), (&json!(1), &json!("20ms")));
     assert!(failed["error"].as_str().unwrap().starts_with("invalid status code 503 [POST /in]: http://127.0.0.1:"));
+}
+
+#[test]
+fn a_secret_in_the_query_of_a_backend_is_nowhere_to_be_seen() {
+    let refusing = HttpBackend::start();
+    refusing.fail_first("/in", usize::MAX, Reply::status(503));
+    for url in [refusing.url().as_str(), "http://127.0.0.1:1"] {
+        check_query_secret(url, &format!("{url}/in?page=7&api_key=***&X-Amz-Signature=***&sort=up"));
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use siphon_telemetry::redact;
 use tracing::info;
 
 use crate::answer::{self, Answer};
 use crate::body::Arrived;
-use crate::redact;
 
 /// Bytes of a body that are shown on the log.
 pub const SHOWN_BODY: usize = 1_024;
@@ -60,9 +61,23 @@ impl Debug {
 }
 
 fn show(head: &Parts, body: &Arrived) {
-    let (method, url) = (head.method.as_str(), redact::url(&head.uri));
-    let (headers, length) = (redact::headers(&head.headers), body.length);
+    let (method, url) = (head.method.as_str(), shown_url(&head.uri));
+    let (headers, length) = (shown_headers(&head.headers), body.length);
     info!(service = "Debug", method, url, body = shown_body(body), length, headers, "request arrived");
+}
+
+/// Path and query as they came, without secrets.
+fn shown_url(uri: &Uri) -> String {
+    redact::url(uri.path_and_query().map_or("/", PathAndQuery::as_str))
+}
+
+/// `name: value, name: value` in the order of arrival, without secrets.
+fn shown_headers(headers: &HeaderMap) -> String {
+    let shown = headers.iter().map(|(name, value)| match name.as_str() {
+        name if redact::is_secret_name(name) => format!("{name}: {}", redact::HIDDEN),
+        name => format!("{name}: {}", redact::message(&String::from_utf8_lossy(value.as_bytes()))),
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn shown_body(body: &Arrived) -> String {
@@ -85,7 +100,7 @@ fn wanted_answer(head: &Parts) -> Option<Result<StatusCode, String>> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::Request;
+    use http::{HeaderName, HeaderValue, Request};
 
     use super::*;
 
@@ -133,5 +148,34 @@ mod tests {
         assert_eq!(shown_body(&body), "{\"id\"…");
         let body = Arrived { start: Bytes::from_static(b"{}"), length: 2 };
         assert_eq!(shown_body(&body), "{}");
+    }
+
+    #[test]
+    fn credentials_in_headers_are_hidden() {
+        let cases = [
+            ("authorization", "Bearer abc", "***"),
+            ("cookie", "session=abc", "***"),
+            ("x-api-key", "abc", "***"),
+            ("x-amz-security-token", "abc", "***"),
+            ("referer", "http://u:abc@h/?page=7&sig=abc", "http://u:***@h/?page=7&sig=***"),
+            ("content-type", "application/json", "application/json"),
+        ];
+        for (name, value, shown) in cases {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            assert_eq!(shown_headers(&headers), format!("{name}: {shown}"));
+        }
+    }
+
+    #[test]
+    fn credentials_in_a_query_are_hidden_and_the_rest_is_shown_as_it_came() {
+        let cases = [
+            ("/__debug/a?id=1&access_token=abc&x=2", "/__debug/a?id=1&access_token=***&x=2"),
+            ("/__debug?api%5Fkey=abc&X-Amz-Signature=abc", "/__debug?api%5Fkey=***&X-Amz-Signature=***"),
+            ("/__debug/?a=%20b&c", "/__debug/?a=%20b&c"),
+            ("http://h/__debug?key=1", "/__debug?key=1"),
+        ];
+        for (given, shown) in cases {
+            assert_eq!(shown_url(&Uri::from_static(given)), shown);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use siphon_telemetry::clock::Utc;
+use siphon_telemetry::redact;
 
 use crate::go_time::go_time;
 
@@ -149,8 +150,15 @@ impl From<AgentHealth> for ShownAgent {
             failed: agent.failed,
             given_back: agent.given_back,
             attempts: agent.attempts,
-            last_error: agent.last_error.map(|error| ShownError { text: error.text, at: rfc3339(error.at) }),
+            last_error: agent.last_error.map(ShownError::from),
         }
+    }
+}
+
+/// Anybody may ask for health, and the text may be a plugin's.
+impl From<LastError> for ShownError {
+    fn from(error: LastError) -> Self {
+        Self { text: redact::message(&error.text), at: rfc3339(error.at) }
     }
 }
 
@@ -203,6 +211,13 @@ mod tests {
             r#""now":"2026-11-23 15:23:26 +0000 UTC m=+10.000000000","status":"ok"}"#,
         );
         check(vec![agent], expected);
+    }
+
+    #[test]
+    fn an_error_is_shown_without_secrets() {
+        let text = "cannot reach amqp://u:hunter2@mq/?token=hunter2".to_owned();
+        let shown = ShownError::from(LastError { text, at: at(4) });
+        assert_eq!(shown.text, "cannot reach amqp://u:***@mq/?token=***");
     }
 
     /// The keys of `agents` and of `agent_details` that agents of these names and pings get.

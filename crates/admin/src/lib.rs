@@ -14,7 +14,6 @@ mod debug;
 mod echo;
 mod go_time;
 pub mod health;
-mod redact;
 pub mod route;
 pub mod server;
 

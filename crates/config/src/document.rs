@@ -112,7 +112,7 @@ impl Document {
 }
 
 fn about_file(name: &str, message: String) -> Problem {
-    let message = redact::urls(&message);
+    let message = redact::message(&message);
     Problem { severity: Severity::Error, file: name.to_owned(), at: None, path: String::new(), message }
 }
 

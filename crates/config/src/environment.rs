@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use crate::nearest;
 use crate::problem::{FromEnvironment, Problem, Severity};
 use crate::redact::quoted;
+use crate::root;
 use crate::tree::{Entry, Node, Position, Value};
 
 const PREFIX: &str = "KRAKEND_";
 
-/// Keys that a variable can set. `host` takes one host.
-pub(crate) const SCALARS: [&str; 33] = [
+/// Keys with an effect that a variable can set. `host` takes one host.
+const WITH_EFFECT: [&str; 19] = [
     "version",
     "name",
     "timeout",
@@ -24,30 +25,21 @@ pub(crate) const SCALARS: [&str; 33] = [
     "idle_connection_timeout",
     "dialer_timeout",
     "dialer_keep_alive",
-    "dialer_fallback_delay",
     "response_header_timeout",
-    "expect_continue_timeout",
     "disable_keep_alives",
     "disable_compression",
     "allow_insecure_connections",
-    "cache_ttl",
-    "output_encoding",
-    "sequential_start",
-    "disable_rest",
-    "use_h2c",
-    "dns_cache_ttl",
-    "max_shutdown_wait_time",
-    "read_timeout",
-    "write_timeout",
-    "idle_timeout",
-    "read_header_timeout",
-    "max_header_bytes",
     "plugin.folder",
     "plugin.pattern",
 ];
 
 /// Keys of the root that are no scalars.
 const NO_SCALARS: [&str; 6] = ["async_agent", "endpoints", "extra_config", "plugin", "tls", "client_tls"];
+
+/// Keys that a variable can set.
+fn scalars() -> impl Iterator<Item = &'static str> {
+    WITH_EFFECT.into_iter().chain(root::WITHOUT_EFFECT)
+}
 
 /// What came of the variables.
 #[derive(Debug, Default)]
@@ -62,7 +54,7 @@ pub(crate) fn apply(root: &mut Node, file: &str, variables: impl IntoIterator<It
     let sorted: BTreeMap<String, String> = variables.into_iter().collect();
     for (variable, value) in sorted {
         let Some(key) = variable.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else { continue };
-        if SCALARS.contains(&key.as_str()) {
+        if scalars().any(|scalar| scalar == key) {
             if let Some(problem) = service_link(&key, &variable, &value) {
                 applied.problems.push(problem.in_file(file));
                 continue;
@@ -94,7 +86,7 @@ fn not_set(key: &str, variable: &str) -> Option<Problem> {
         let message = format!("is no single value and cannot come from the environment variable {variable}; unset it");
         return Some(problem(Severity::Error, key, message));
     }
-    let meant = nearest::nearest(key, SCALARS)?;
+    let meant = nearest::nearest(key, scalars())?;
     let message = format!(
         "the environment variable {variable} names no key of the configuration; did you mean {PREFIX}{}?",
         meant.to_ascii_uppercase()

@@ -113,7 +113,7 @@ impl<'a> Report<'a> {
     }
 
     pub fn add(&self, severity: Severity, at: Position, path: &str, message: &str) {
-        let mut message = redact::urls(message);
+        let mut message = redact::message(message);
         if let Some(origin) = self.variable(at, path) {
             message = format!("{message} (from the environment variable {origin})");
         }

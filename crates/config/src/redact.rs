@@ -1,13 +1,10 @@
-//! Keeps secrets out of messages: values under telling keys, and the passwords of URLs.
+//! Keeps secrets out of messages about a configuration: values under telling keys, and those of URLs.
 
-use crate::tree::{Node, Value};
+pub(crate) use siphon_telemetry::redact::{HIDDEN, message, written};
 
-/// What stands in a secret's place.
-pub(crate) const MASK: &str = "***";
+use siphon_telemetry::redact::is_secret_name;
 
-/// Parts of a key that mark its value, and everything below it, as secret.
-const SECRET_WORDS: [&str; 8] =
-    ["password", "passwd", "secret", "token", "sasl", "private_key", "api_key", "authorization"];
+use crate::tree::{Entry, Node, Value};
 
 /// Shorter secrets are not searched for in foreign messages: they would blank out ordinary words.
 const SHORTEST_SEARCHED: usize = 4;
@@ -15,35 +12,39 @@ const SHORTEST_SEARCHED: usize = 4;
 /// Characters of a value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// Whether a value at this path must not be shown.
+/// Whether a value at this path must not be shown: some key on the way to it means a secret. The name of a component
+/// (`auth/client-credentials`) means none for what is in it.
 pub(crate) fn is_secret_path(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| path.contains(word))
+    let mut keys = path.split('.').peekable();
+    let mut below_extra_config = false;
+    while let Some(key) = keys.next() {
+        let is_component = below_extra_config && key.contains('/') && keys.peek().is_some();
+        if !is_component && is_secret_name(key) {
+            return true;
+        }
+        // The dot of `github.com/…` is no border.
+        below_extra_config = is_extra_config(key) || (below_extra_config && key == "github");
+    }
+    false
+}
+
+fn is_extra_config(key: &str) -> bool {
+    key.eq_ignore_ascii_case("extra_config")
 }
 
 /// The value at `path` for a message: short, on one line, without secrets; objects and lists by their kind.
 pub(crate) fn shown(path: &str, node: &Node) -> String {
     match &node.value {
         Value::List(_) | Value::Map(_) | Value::Null => node.kind().to_owned(),
-        _ if is_secret_path(path) => MASK.to_owned(),
+        _ if is_secret_path(path) => HIDDEN.to_owned(),
         Value::String(text) => quoted(text),
         _ => shortened(&node.to_json_text()),
     }
 }
 
-/// `text` in quotes, cut when long, without the password of a URL.
+/// `text`, which is one value, in quotes, cut when long, without the secrets that it has as a URL.
 pub(crate) fn quoted(text: &str) -> String {
-    format!("{:?}", shortened(&url(text)))
-}
-
-/// `text`, which is one value, without the password that it has as a URL: everything up to the last `@`, as a password
-/// may hold any character.
-pub(crate) fn url(text: &str) -> String {
-    let Some(start) = text.find("://") else { return text.to_owned() };
-    let (scheme, rest) = text.split_at(start + 3);
-    let mut out = scheme.to_owned();
-    let after = write_authority(rest, rest.len(), &mut out);
-    out + after
+    format!("{:?}", shortened(&written(text)))
 }
 
 fn shortened(text: &str) -> String {
@@ -53,61 +54,47 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// `text` with the password of every `scheme://user:password@` replaced.
-pub(crate) fn urls(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (head, tail) = rest.split_at(start + 3);
-        out.push_str(head);
-        let end = tail.find(ends_a_url).unwrap_or(tail.len());
-        rest = write_authority(tail, end, &mut out);
-    }
-    out + rest
-}
-
-fn ends_a_url(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>')
-}
-
-/// Writes the user of the authority in `tail[..end]` and a mask for its password; returns what follows.
-fn write_authority<'a>(tail: &'a str, end: usize, out: &mut String) -> &'a str {
-    let Some(at) = tail[..end].rfind('@') else { return tail };
-    let user = tail[..at].split([':', '/']).next().unwrap_or_default();
-    out.push_str(user);
-    if user.len() < at {
-        out.push(':');
-        out.push_str(MASK);
-    }
-    &tail[at..]
-}
-
 /// Every secret string of a tree, to take out of messages that somebody else wrote.
 pub(crate) fn secrets(node: &Node) -> Vec<String> {
     let mut found = Vec::new();
-    collect(node, false, &mut found);
+    collect(node, Place::default(), &mut found);
     found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     found
 }
 
-fn collect(node: &Node, secret: bool, found: &mut Vec<String>) {
-    match &node.value {
-        Value::List(items) => items.iter().for_each(|item| collect(item, secret, found)),
-        Value::Map(entries) => {
-            for entry in entries {
-                collect(&entry.value, secret || is_secret_path(&entry.key), found);
-            }
+/// Where a value stands.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    is_secret: bool,
+    /// Its keys name components.
+    is_extra_config: bool,
+}
+
+impl Place {
+    fn below(self, entry: &Entry) -> Self {
+        let is_component =
+            self.is_extra_config && entry.key.contains('/') && matches!(entry.value.value, Value::Map(_));
+        Self {
+            is_secret: self.is_secret || (!is_component && is_secret_name(&entry.key)),
+            is_extra_config: is_extra_config(&entry.key),
         }
-        Value::String(text) | Value::Number(text) if secret && text.len() >= SHORTEST_SEARCHED => {
+    }
+}
+
+fn collect(node: &Node, place: Place, found: &mut Vec<String>) {
+    match &node.value {
+        Value::List(items) => items.iter().for_each(|item| collect(item, place, found)),
+        Value::Map(entries) => entries.iter().for_each(|entry| collect(&entry.value, place.below(entry), found)),
+        Value::String(text) | Value::Number(text) if place.is_secret && text.len() >= SHORTEST_SEARCHED => {
             found.push(text.clone());
         }
         _ => {}
     }
 }
 
-/// A message that a plugin or a library wrote, without any of `secrets` and without URL passwords.
-pub(crate) fn foreign(message: &str, secrets: &[String]) -> String {
-    secrets.iter().fold(urls(message), |text, secret| text.replace(secret.as_str(), MASK))
+/// A message that a plugin or a library wrote, without any of `secrets` and without those of URLs.
+pub(crate) fn foreign(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(message(text), |text, secret| text.replace(secret.as_str(), HIDDEN))
 }
 
 #[cfg(test)]
@@ -115,28 +102,37 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: &str) {
-        assert_eq!(urls(text), expected);
+    fn check(path: &str, expected: bool) {
+        assert_eq!(is_secret_path(path), expected, "{path}");
     }
 
     #[test]
-    fn the_password_of_a_url_is_masked() {
-        check("amqp://u:p@mq:5672/", "amqp://u:***@mq:5672/");
-        check("host \"amqp://u:p/w@h\" is bad", "host \"amqp://u:***@h\" is bad");
-        check("x://a:b@c and y://d:e@f", "x://a:***@c and y://d:***@f");
-        check("amqp://token@h", "amqp://token@h");
-        check("http://h:80/p", "http://h:80/p");
-        check("://@", "://@");
+    fn a_path_is_secret_when_one_of_its_keys_is() {
+        check("async_agent[0].extra_config.async/kafka.sasl.user", true);
+        check("extra_config.x/y.api-key", true);
+        check("x.headers.Cookie", true);
+        check("x.tokens[0]", true);
+        check("async_agent[0].backend[0].url_pattern", false);
+        check("consumer.key", false);
     }
 
     #[test]
-    fn a_password_with_an_at_sign_is_masked_whole() {
-        check("amqp://u:p@ss@mq/", "amqp://u:***@mq/");
+    fn a_namespace_is_no_secret_and_what_is_in_it_may_be() {
+        check("extra_config.auth/client-credentials.scopes", false);
+        check("extra_config.github.com/devopsfaith/krakend-oauth2-clientcredentials.scopes", false);
+        check("extra_config.auth/client-credentials.client_secret", true);
+        check("extra_config.router.password", true);
+        check("extra_config.password", true);
+        check("extra_config.auth/secret", true);
+        let text = r#"{"extra_config": {"auth/client-credentials": {"scopes": "orders", "client_secret": "hunter2"}}}"#;
+        let node = crate::format::parse("x.json", text).expect("valid");
+        assert_eq!(secrets(&node), ["hunter2"]);
     }
 
     #[test]
-    fn a_value_s_password_may_hold_any_character() {
+    fn a_quoted_value_shows_no_secret_of_a_url() {
         assert_eq!(quoted("amqp://u:p w\"@ss@mq/"), r#""amqp://u:***@mq/""#);
+        assert_eq!(quoted("/a?api_key=hunter2&q=1"), r#""/a?api_key=***&q=1""#);
     }
 
     #[test]

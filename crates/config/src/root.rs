@@ -21,8 +21,8 @@ const HEALTH_PATH: &str = "/__health";
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(15);
 const IDLE_CONNECTIONS_PER_HOST: usize = 250;
 
-/// Keys of a gateway's file that do nothing for agents.
-const WITHOUT_EFFECT: [&str; 14] = [
+/// Keys of a gateway's file that do nothing for agents; all are scalars.
+pub(crate) const WITHOUT_EFFECT: [&str; 14] = [
     "cache_ttl",
     "output_encoding",
     "sequential_start",

@@ -136,7 +136,7 @@ fn message(error: &ValidationError<'_>, path: &str, node: &Node) -> String {
         Kind::Pattern { pattern } => format!("{shown} does not have the form {pattern}"),
         Kind::Format { format } => format!("{shown} is no {format}"),
         Kind::UniqueItems => "has an entry twice".to_owned(),
-        _ => redact::urls(&error.masked().to_string()),
+        _ => redact::message(&error.masked().to_string()),
     }
 }
 

@@ -48,7 +48,7 @@ impl fmt::Debug for Value {
             Self::Null => formatter.write_str("Null"),
             Self::Bool(flag) => write!(formatter, "Bool({flag})"),
             Self::Number(text) => write!(formatter, "Number({text})"),
-            Self::String(text) => write!(formatter, "String({:?})", redact::url(text)),
+            Self::String(text) => write!(formatter, "String({:?})", redact::written(text)),
             Self::List(items) => formatter.debug_list().entries(items).finish(),
             Self::Map(entries) => formatter.debug_list().entries(entries).finish(),
         }
@@ -57,7 +57,7 @@ impl fmt::Debug for Value {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value: &dyn fmt::Debug = if redact::is_secret_path(&self.key) { &redact::MASK } else { &self.value };
+        let value: &dyn fmt::Debug = if redact::is_secret_path(&self.key) { &redact::HIDDEN } else { &self.value };
         formatter.debug_struct("Entry").field("key", &self.key).field("at", &self.at).field("value", value).finish()
     }
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER};
 use ::http::{Method, Request as HttpRequest};
 use siphon_config::model::{Backend, Encoding};
+use siphon_telemetry::redact;
 
 use crate::decode::decode;
-use crate::error::{PipeError, without_userinfo};
+use crate::error::PipeError;
 use crate::filter::Filter;
 use crate::http::{Answer, Client, Outgoing, RedirectPolicy};
 use crate::json::{Json, Object};
@@ -98,6 +99,7 @@ impl Stage for HttpCall {
 #[derive(Debug)]
 pub(crate) struct Reading {
     method: Method,
+    /// For errors: as written, without secrets.
     pattern: Arc<str>,
     encoding: Encoding,
     is_collection: bool,
@@ -108,7 +110,7 @@ impl Reading {
     pub fn new(backend: &Backend, method: Method) -> Self {
         Self {
             method,
-            pattern: backend.url_pattern_as_written.as_str().into(),
+            pattern: redact::url(&backend.url_pattern_as_written).into(),
             encoding: backend.encoding,
             is_collection: backend.is_collection,
             filter: Some(Filter::new(backend)).filter(|filter| !filter.is_empty()),
@@ -147,7 +149,7 @@ impl Reading {
             code: answer.status.as_u16(),
             method: self.method.clone(),
             pattern: Arc::clone(&self.pattern),
-            url: without_userinfo(&answer.url),
+            url: redact::url(&answer.url.to_string()),
             retry_after: retry_after(&answer.headers, SystemTime::now()),
         };
         answer.discard().await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{Method, Uri};
+use siphon_telemetry::redact;
 
 /// A failure of one backend, or of several.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -14,9 +15,9 @@ pub enum PipeError {
     Status {
         code: u16,
         method: Method,
-        /// The `url_pattern` as the configuration spells it.
+        /// The `url_pattern` as the configuration spells it, without secrets.
         pattern: Arc<str>,
-        /// What was asked, after redirects.
+        /// What was asked, after redirects, without secrets.
         url: String,
         /// The reply's `Retry-After`.
         retry_after: Option<Duration>,
@@ -125,13 +126,13 @@ fn joined(parts: &[PipeError]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     pub method: Method,
-    /// Without user and password.
+    /// Without secrets.
     pub url: String,
 }
 
 impl Call {
     pub fn new(method: &Method, url: &Uri) -> Self {
-        Self { method: method.clone(), url: without_userinfo(url) }
+        Self { method: method.clone(), url: redact::url(&url.to_string()) }
     }
 }
 
@@ -140,14 +141,6 @@ impl fmt::Display for Call {
         let (first, rest) = self.method.as_str().split_at(1);
         write!(f, "{first}{} \"{}\"", rest.to_ascii_lowercase(), self.url)
     }
-}
-
-/// The URL as it may be shown.
-pub(crate) fn without_userinfo(url: &Uri) -> String {
-    let text = url.to_string();
-    let Some(authority) = url.authority().filter(|authority| authority.as_str().contains('@')) else { return text };
-    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-    text.replacen(authority.as_str(), host, 1)
 }
 
 #[cfg(test)]
@@ -189,8 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_url_is_not_shown() {
-        assert_eq!(call("http://user:secret@h:80/a").url, "http://h:80/a");
+    fn a_secret_in_a_url_is_not_shown() {
+        assert_eq!(call("http://user:hunter2@h:80/a").url, "http://user:***@h:80/a");
+        assert_eq!(call("http://h:80/a?api_key=hunter2&q=1").url, "http://h:80/a?api_key=***&q=1");
     }
 
     #[test]

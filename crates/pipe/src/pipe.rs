@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
+use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
@@ -34,7 +35,7 @@ pub struct Description {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendDescription {
     pub method: String,
-    /// Host and pattern, one for each host.
+    /// Host and pattern, one for each host, without secrets.
     pub urls: Vec<String>,
     pub encoding: &'static str,
     pub is_collection: bool,
@@ -130,7 +131,7 @@ fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> 
     let slash = if pattern.starts_with('/') { "" } else { "/" };
     BackendDescription {
         method: backend.method.clone(),
-        urls: target.hosts().iter().map(|host| format!("{host}{slash}{pattern}")).collect(),
+        urls: target.hosts().iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
         encoding: encoding_name(backend.encoding),
         is_collection: backend.is_collection,
         filters: filters(backend),

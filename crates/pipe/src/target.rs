@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::http::Uri;
 use ::http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use siphon_telemetry::redact;
 
 use crate::error::PipeError;
 use crate::message::Params;
@@ -87,9 +88,10 @@ impl Target {
 
 impl Host {
     fn parse(text: &str) -> Result<Self, String> {
-        let parts = text.parse::<Uri>().map_err(|error| format!("host {text} is no URL: {error}"))?.into_parts();
+        let shown = redact::written(text);
+        let parts = text.parse::<Uri>().map_err(|error| format!("host {shown} is no URL: {error}"))?.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(format!("host {text} lacks its scheme; write http://{text}"));
+            return Err(format!("host {shown} lacks its scheme; write http://{shown}"));
         };
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
             return Err(format!("a {scheme} host is not in this build of siphon; http and https are"));
@@ -98,7 +100,7 @@ impl Host {
             return Err("user and password in a host are not in this build of siphon; take them out of the host".into());
         }
         if !is_callable(&authority) {
-            return Err(format!("host {text} has no name or a port that is none; ports go up to 65535"));
+            return Err(format!("host {shown} has no name or a port that is none; ports go up to 65535"));
         }
         let base = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
         Ok(Self { scheme, authority, base, fixed: None })
@@ -107,7 +109,10 @@ impl Host {
     fn url(&self, path: &str) -> Result<Uri, PipeError> {
         let path = format!("{}{path}", self.base);
         let invalid = |error: &dyn std::fmt::Display| PipeError::Invalid {
-            reason: format!("parse \"{}://{}{path}\": {error}", self.scheme, self.authority),
+            reason: format!(
+                "parse \"{}\": {error}",
+                redact::url(&format!("{}://{}{path}", self.scheme, self.authority))
+            ),
         };
         let mut parts = Parts::default();
         parts.scheme = Some(self.scheme.clone());
@@ -149,7 +154,8 @@ impl Pattern {
         let pattern = pattern.split('#').next().unwrap_or_default();
         let (path, query) = pattern.split_once('?').map_or((pattern, None), |(path, query)| (path, Some(query)));
         if let Some(escape) = percent::bad_escape(path) {
-            return Err(format!("parse \"{pattern}\": invalid URL escape \"{escape}\"; write % itself as %25"));
+            let shown = redact::url(pattern);
+            return Err(format!("parse \"{shown}\": invalid URL escape \"{escape}\"; write % itself as %25"));
         }
         let mut pieces = Vec::new();
         split(path, Place::Path, &mut pieces);
@@ -303,12 +309,16 @@ mod tests {
 
     #[test]
     fn what_no_url_can_be_made_of_is_refused() {
-        let cases: [(&[&str], &str, &[&str]); 5] = [
+        let cases: [(&[&str], &str, &[&str]); 9] = [
             (&["http://h:123456", "http://:80"], "/", &["ports go up to 65535", ""]),
             (&["h"], "/", &["lacks its scheme"]),
             (&["amqp://h", "http://u:p@h"], "/", &["amqp host is not in this build", "user and password"]),
             (&["http://h"], "/a%zz", &["invalid URL escape \"%zz\""]),
             (&["http://a b"], "/", &["is no URL"]),
+            (&["http://u:p w@h"], "/", &["host http://u:***@h is no URL"]),
+            (&["/x?token=u:p"], "/", &["host /x?token=*** lacks its scheme; write http:///x?token=***"]),
+            (&["http://h:123456?token=u:p"], "/", &["host http://h:123456?token=*** has no name"]),
+            (&["http://h"], "/a%zz?api_key=u:p&q=1", &["parse \"/a%zz?api_key=***&q=1\""]),
         ];
         for (hosts, pattern, expected) in cases {
             let problems = target(hosts, pattern).expect_err(pattern);

@@ -2,7 +2,8 @@
 //!
 //! [`logs::init`] installs the one subscriber of the process. Things that happen to agents are the structs of
 //! [`names`]; [`repeats`] keeps thousands of equal failures from flooding the log; [`foreign_event`] brings in what a
-//! plugin says, which has its own copy of `tracing` and therefore cannot use ours.
+//! plugin says, which has its own copy of `tracing` and therefore cannot use ours. [`redact`] keeps secrets out of all that is shown,
+//! here and elsewhere.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ pub mod level;
 pub mod logs;
 pub mod names;
 mod record;
+pub mod redact;
 mod render;
 pub mod repeats;
 

@@ -208,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn a_plugins_event_shows_no_secret() {
+        let fields = r#"{"sasl":{"user":"hunter2"},"nested":[{"api-key":2,"url":"x://u:hunter2@h"}],"has_token":true}"#;
+        let shown = r#"has_token=true nested=[{"api-key":"***","url":"x://u:***@h"}] sasl={"user":"***"}"#;
+        let expected = format!("ERROR [ASYNC: orders][SQLite] not x://u:***@h/?sig=*** origin=queue {shown}");
+        check_foreign(Level::Error, "orders", "not x://u:hunter2@h/?sig=hunter2", fields, &[&expected]);
+        let expected = "INFO [ASYNC: orders][SQLite] odd origin=queue fields=[x://u:***@h";
+        check_foreign(Level::Info, "orders", "odd", "[x://u:hunter2@h", &[expected]);
+    }
+
+    #[test]
     fn a_plugin_outside_of_any_agent_speaks_as_a_service() {
         check_foreign(Level::Info, "", "hello", "", &["INFO [SERVICE: SQLite] hello origin=queue"]);
     }

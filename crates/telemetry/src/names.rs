@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use crate::redact;
 use crate::repeats::{Repeats, Summary};
 
 /// Who speaks: the agent's name and its driver's log label, such as `SQLite`. Cheap to clone.
@@ -68,7 +69,7 @@ pub struct AgentLost<'a> {
 
 impl AgentLost<'_> {
     pub fn emit(&self, label: &Label) {
-        log!(warn, label, { reason = self.reason, wait = ?self.wait, } "not connected, trying again");
+        log!(warn, label, { reason = redact::message(self.reason), wait = ?self.wait, } "not connected, trying again");
     }
 }
 
@@ -82,7 +83,7 @@ pub struct AgentFailed<'a> {
 
 impl AgentFailed<'_> {
     pub fn emit(&self, label: &Label) {
-        log!(error, label, { reason = self.reason, attempts = self.attempts, } "agent failed for good");
+        log!(error, label, { reason = redact::message(self.reason), attempts = self.attempts, } "agent failed for good");
     }
 }
 
@@ -215,6 +216,21 @@ mod tests {
             "event failed attempt=2 wait=250ms error=\"timed out\" event=\"a.b offset=5\"",
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn why_an_agent_is_not_connected_is_told_without_secrets() {
+        let reason = "no answer from amqp://u:hunter2@mq/?token=hunter2";
+        let found = lines(|label| {
+            AgentLost { reason, wait: Duration::from_secs(1) }.emit(label);
+            AgentFailed { reason, attempts: 3 }.emit(label);
+        });
+        let shown = "reason=\"no answer from amqp://u:***@mq/?token=***\"";
+        let expected = [
+            format!("not connected, trying again {shown} wait=1s"),
+            format!("agent failed for good {shown} attempts=3"),
         ];
         assert_eq!(found, expected);
     }

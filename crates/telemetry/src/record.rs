@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use tracing::field::{Field, Visit};
 
 use crate::level::Level;
+use crate::redact;
 
 /// Field that makes an error a critical one: `tracing` has no level for it.
 pub(crate) const CRITICAL: &str = "critical";
@@ -65,18 +66,36 @@ impl Record {
         match serde_json::from_str(&text) {
             Ok(Json::Object(fields)) => self.fields.extend(fields.into_iter().map(foreign_field)),
             _ if text.is_empty() => {}
-            _ => self.fields.push(("fields".into(), Value::Text(text))),
+            _ => self.fields.push(("fields".into(), Value::Text(redact::message(&text)))),
         }
     }
 }
 
 fn foreign_field((name, value): (String, Json)) -> (Cow<'static, str>, Value) {
-    let name = if RESERVED.contains(&name.as_str()) { format!("plugin_{name}") } else { name };
-    let value = match value {
+    let value = match redacted(&name, value) {
         Json::String(text) => Value::Text(text),
         other => Value::Literal(other.to_string()),
     };
+    let name = if RESERVED.contains(&name.as_str()) { format!("plugin_{name}") } else { name };
     (name.into(), value)
+}
+
+/// The value under `name` without secrets, however deep they are.
+fn redacted(name: &str, value: Json) -> Json {
+    match value {
+        Json::Null | Json::Bool(_) => value,
+        Json::Object(fields) => {
+            let shown = fields.into_iter().map(|(key, value)| {
+                let value = redacted(if redact::is_secret_name(name) { name } else { &key }, value);
+                (key, value)
+            });
+            Json::Object(shown.collect())
+        }
+        Json::Array(items) => items.into_iter().map(|item| redacted(name, item)).collect(),
+        _ if redact::is_secret_name(name) => redact::HIDDEN.into(),
+        Json::String(text) => redact::message(&text).into(),
+        Json::Number(_) => value,
+    }
 }
 
 fn level_of(metadata: &tracing::Metadata<'_>) -> Level {

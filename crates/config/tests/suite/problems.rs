@@ -334,6 +334,7 @@ fn backends_are_checked() {
     check_one(&in_backend("\"is_collection\": \"maybe\""), &["error", "is_collection: \"maybe\" is no boolean"]);
     check_one(&backend("\"method\": \"PO ST\""), &["error", "\"PO ST\" is no HTTP method"]);
     check_one(&in_backend("\"host\": [\"http://u:secret@h\"]"), &["error", "http://u:***@h"]);
+    check_one(&in_backend("\"host\": [\"http://h/?sig=hunter2\"]"), &["error", "\"http://h/?sig=***\" not valid"]);
     check_one(&in_backend("\"host\": [\"x\"], \"disable_host_sanitize\": true"), &["warning", "\"x\" has no scheme"]);
     check_one(&in_backend("\"encoding\": \"xml\""), &["error", "the encoding \"xml\" is not in this build"]);
     check_one(
@@ -351,6 +352,10 @@ fn backends_are_checked() {
     check_one(&in_backend("\"mapping\": [\"a\"]"), &["error", "mapping: expected an object of old and new names"]);
     check_one(&in_backend("\"mapping\": {\"a\": {}}"), &["error", "mapping.a: an object found where a text is due"]);
     check_one(&in_backend("\"url_pattern\": \"http://x/y\""), &["warning", "looks like a whole URL"]);
+    check_one(
+        &in_backend("\"url_pattern\": \"http://x/y?api_key=hunter2\""),
+        &["warning", "\"http://x/y?api_key=***\""],
+    );
     check_one(&in_backend("\"metod\": 1"), &["warning", "backend[0].metod: unknown key", "did you mean \"method\"?"]);
     check_one(
         &in_backend("\"x\": 1").replace("\"host\": [\"h\"], ", ""),

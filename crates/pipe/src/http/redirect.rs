@@ -248,7 +248,11 @@ mod tests {
 
     #[test]
     fn the_referer_names_the_last_url_but_not_from_https_to_http() {
-        let cases = [("http://h/a?q", "http://x/", Some("http://h/a?q")), ("https://h/a", "http://x/", None)];
+        let cases = [
+            ("http://h/a?q", "http://x/", Some("http://h/a?q")),
+            ("http://u:p@h/a?token=t", "http://x/", Some("http://h/a?token=t")),
+            ("https://h/a", "http://x/", None),
+        ];
         for (from, to, expected) in cases {
             let next = follow(&call(Method::GET, from, ""), 302, to, RedirectPolicy::default());
             let headers = next.expect("followable").expect("followed").headers;

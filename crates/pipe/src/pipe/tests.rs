@@ -109,6 +109,14 @@ fn a_pipe_can_be_described_without_calling_anybody() {
 }
 
 #[test]
+fn a_pipe_is_described_without_secrets() {
+    let mut one = backend("http://h:81", "/a?api_key=hunter2&q=1");
+    one.url_pattern_as_written = "/a?api_key=hunter2&q=1".into();
+    let pipe = Pipe::build(&agent(vec![one]), &http()).expect("a pipe");
+    assert_eq!(pipe.describe().backends[0].urls, ["http://h:81/a?api_key=***&q=1"]);
+}
+
+#[test]
 fn every_component_of_the_table_has_a_name_a_schema_and_an_effect() {
     for entry in component_table() {
         assert!(!entry.namespaces.is_empty() && !entry.effect.is_empty());
