@@ -115,6 +115,40 @@ fn a_lock_while_an_event_is_in_the_pipe_does_not_make_it_run_twice() {
 }
 
 #[test]
+fn a_lock_that_outlasts_a_try_does_not_make_finished_work_run_twice() {
+    let backend = HttpBackend::start();
+    backend.answer("/in", Reply::json(200, "{}").held());
+    let lab = lab(&backend, "events.db");
+    lab.publish("orders", ["event-1"]);
+    let mut siphon = lab.start();
+    backend.wait_until("the event", |log| log.running == 1);
+    let lock = take_write_lock(&lab.path("events.db"));
+    backend.release();
+    siphon.wait_for_log(&["the queue refused, trying again", "events.db: locked by another process for 10s"]);
+    assert_eq!(lab.rows(), 1);
+    drop(lock);
+    siphon.wait_for_agent("orders", |_| lab.rows() == 0);
+    assert_eq!(siphon.stop(), 0);
+    assert_eq!(backend.requests().len(), 1);
+    assert!(!siphon.log().iter().any(|line| line.contains("not connected")), "{:?}", siphon.log());
+}
+
+#[test]
+fn a_damaged_event_is_named_and_does_not_stop_the_others() {
+    let backend = HttpBackend::start();
+    let lab = lab(&backend, "events.db");
+    lab.publish("orders", ["event-1", "event-2", "event-3"]);
+    let file = take_write_lock(&lab.path("events.db"));
+    file.execute_batch("DELETE FROM content WHERE id = 1; COMMIT").expect("the event can be damaged");
+    drop(file);
+    let mut siphon = lab.start();
+    siphon.wait_for_log(&["ERROR", "a damaged event was set aside", "event=1", "events.db"]);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 2);
+    assert_eq!(siphon.stop(), 0);
+    assert_eq!((lab.rows(), backend.requests().len()), (1, 2));
+}
+
+#[test]
 fn a_stop_while_the_file_is_locked_ends_and_loses_nothing() {
     let backend = HttpBackend::start();
     backend.answer("/in", Reply::json(200, "{}").held());

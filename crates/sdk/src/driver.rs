@@ -127,7 +127,10 @@ pub trait Sink: Send + Sized + 'static {
     /// Connects to the broker; called again, with the next message, after a connection error.
     fn connect(config: Self::Config, context: Context) -> impl Future<Output = Result<Self, Error>> + Send;
 
-    /// Publishes in order and returns one result a message, after the broker's confirmation.
+    /// Publishes in order and returns one result a message, in the same order, after the broker's confirmation.
+    ///
+    /// Messages of several callers may be joined into one call: one that is refused must not keep the others, before or
+    /// behind it, from being published.
     fn publish(&mut self, messages: &[OutgoingMessage]) -> impl Future<Output = Vec<Result<(), Error>>> + Send;
 
     /// Whether the broker answers. Default: it is assumed to.

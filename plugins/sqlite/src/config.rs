@@ -10,10 +10,10 @@ use siphon_sdk::{Finding, HumanDuration};
 use crate::store::Route;
 
 /// A shorter lease would be renewed several times a second for nothing.
-const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// A longer one would keep a killed consumer's events away for more than a day.
-const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3_600);
+pub const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3_600);
 
 /// An embedded queue: one file, no server.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]

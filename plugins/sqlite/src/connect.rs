@@ -6,6 +6,8 @@ use siphon_sdk::{Capabilities, Context, Error, Finding, Source};
 
 use crate::config::Config;
 use crate::consume::Reader;
+use crate::deliveries::Deliveries;
+use crate::patience::Patience;
 use crate::settle::Judge;
 use crate::store::{Store, StoreError};
 use crate::topic::TopicFilter;
@@ -35,8 +37,10 @@ impl Source for Queue {
         let store = Store::open(&config.path).await.map_err(cannot_open)?;
         let filter = TopicFilter::new(&context.topics);
         let consumer = store.consumer(config.route(), filter, config.lease.0).await.map_err(broken)?;
-        let consumer = Arc::new(consumer);
-        Ok((Reader::new(consumer.clone(), &config.queue), Judge::new(consumer)))
+        let (consumer, deliveries) = (Arc::new(consumer), Arc::new(Deliveries::default()));
+        let patience = Patience::of(config.lease.0);
+        let reader = Reader::new(consumer.clone(), deliveries.clone(), &config.queue, patience);
+        Ok((reader, Judge::new(consumer, deliveries, patience)))
     }
 }
 
@@ -67,7 +71,6 @@ mod tests {
 
     use super::*;
     use crate::publish::Publisher;
-    use crate::store::{Event, Ticket};
 
     fn context() -> Context {
         let topics = vec!["orders.*".to_owned()];
@@ -103,27 +106,53 @@ mod tests {
         Queue::connect(config, context()).await.unwrap()
     }
 
-    /// Settles `events` in the words of the SDK.
-    async fn settle(judge: &mut Judge, events: &[Event], verdict: Verdict) {
-        let settlement = |event: &Event| {
-            let Ticket { id, lease } = event.ticket;
-            Settlement { id: lease as u64, generation: id as u64, verdict }
-        };
-        let settlements: Vec<_> = events.iter().map(settlement).collect();
-        judge.settle(&settlements).await.unwrap();
+    /// Claims `count` events as `recv` does. Their numbers as the SDK would know them.
+    async fn receive(reader: &Reader, count: usize) -> Vec<u64> {
+        let events = reader.consumer().claim(count).await.unwrap();
+        events.iter().map(|event| reader.deliveries().add(event.ticket)).collect()
+    }
+
+    /// Attempts of the events that another connection finds, by their numbers.
+    async fn attempts(folder: &tempfile::TempDir, count: usize) -> Vec<(i64, u32)> {
+        let (reader, _judge) = open(folder, 0).await;
+        let again = reader.consumer().claim(count).await.unwrap();
+        again.iter().map(|event| (event.ticket.id, event.attempt)).collect()
+    }
+
+    /// Settles deliveries in the words of the SDK.
+    async fn settle(judge: &mut Judge, ids: &[u64], verdict: Verdict) -> Result<(), Error> {
+        let settlements: Vec<_> = ids.iter().map(|&id| Settlement { id, generation: 0, verdict }).collect();
+        judge.settle(&settlements).await
     }
 
     #[test]
     fn an_agent_that_closes_leaves_no_lease_behind() {
         run(async {
             let folder = tempfile::tempdir().unwrap();
-            let (reader, mut judge) = open(&folder, 2).await;
-            assert_eq!(reader.consumer().claim(2).await.unwrap().len(), 2);
+            let (reader, mut judge) = open(&folder, 3).await;
+            let ids = receive(&reader, 3).await;
             drop(reader);
+            // What the host never took is settled first; what it took and did not settle was tried.
+            settle(&mut judge, &ids[1..], Verdict::Requeue).await.unwrap();
             judge.close().await.unwrap();
-            let (reader, _judge) = open(&folder, 0).await;
-            let again = reader.consumer().claim(2).await.unwrap();
-            assert_eq!(again.iter().map(|event| event.attempt).collect::<Vec<_>>(), [2, 2]);
+            assert_eq!(attempts(&folder, 3).await, [(1, 2), (2, 1), (3, 1)]);
+        });
+    }
+
+    #[test]
+    fn when_the_file_is_gone_giving_back_and_the_goodbye_end_at_once() {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let (reader, mut judge) = open(&folder, 2).await;
+            let ids = receive(&reader, 2).await;
+            std::fs::rename(folder.path().join("events.db"), folder.path().join("old.db")).unwrap();
+            drop(reader);
+            let goodbye = async {
+                let given_back = settle(&mut judge, &ids, Verdict::Requeue).await;
+                (given_back.is_err(), judge.close().await.is_err())
+            };
+            let ended = tokio::time::timeout(Duration::from_secs(5), goodbye).await;
+            assert_eq!(ended, Ok((true, true)));
         });
     }
 
@@ -132,15 +161,13 @@ mod tests {
         run(async {
             let folder = tempfile::tempdir().unwrap();
             let (reader, mut judge) = open(&folder, 4).await;
-            let events = reader.consumer().claim(4).await.unwrap();
+            let ids = receive(&reader, 4).await;
             let verdicts = [Verdict::Ack, Verdict::Requeue, Verdict::Retry { delay_ms: 0 }, Verdict::Reject];
-            for (event, verdict) in events.iter().zip(verdicts) {
-                settle(&mut judge, std::slice::from_ref(event), verdict).await;
+            for (id, verdict) in ids.iter().zip(verdicts) {
+                settle(&mut judge, &[*id], verdict).await.unwrap();
             }
-            settle(&mut judge, &events, Verdict::Ack).await;
-            let again = reader.consumer().claim(4).await.unwrap();
-            let found: Vec<_> = again.iter().map(|event| (event.ticket.id, event.attempt)).collect();
-            assert_eq!(found, [(events[1].ticket.id, 1), (events[2].ticket.id, 2)]);
+            settle(&mut judge, &ids, Verdict::Ack).await.unwrap();
+            assert_eq!(attempts(&folder, 4).await, [(2, 1), (3, 2)]);
         });
     }
 

@@ -6,17 +6,21 @@ use bytes::Bytes;
 use siphon_sdk::{Batch, Error, Message, Receiver};
 
 use crate::connect::broken;
-use crate::store::{Consumer, Event, Ticket};
+use crate::deliveries::Deliveries;
+use crate::patience::{Patience, patiently};
+use crate::store::{Consumer, Event, Fault};
 
 /// The receiving half: claims events as there is room for them.
 pub struct Reader {
     consumer: Arc<Consumer>,
+    deliveries: Arc<Deliveries>,
     queue: Bytes,
+    patience: Patience,
 }
 
 impl Reader {
-    pub fn new(consumer: Arc<Consumer>, queue: &str) -> Self {
-        Self { consumer, queue: Bytes::copy_from_slice(queue.as_bytes()) }
+    pub fn new(consumer: Arc<Consumer>, deliveries: Arc<Deliveries>, queue: &str, patience: Patience) -> Self {
+        Self { consumer, deliveries, queue: Bytes::copy_from_slice(queue.as_bytes()), patience }
     }
 }
 
@@ -25,35 +29,35 @@ impl Reader {
     pub fn consumer(&self) -> &Consumer {
         &self.consumer
     }
+
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
 }
 
 impl Receiver for Reader {
+    /// Waits out a lock: an error here would cut short the settlements that wait for the same lock.
     async fn recv(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        let events = self.consumer.claim(batch.room()).await.map_err(broken)?;
-        events.into_iter().for_each(|event| batch.push(message(event, &self.queue)));
+        let claim = || self.consumer.claim(batch.room());
+        let events = patiently(self.patience, |fault| *fault == Fault::Locked, claim).await.map_err(broken)?;
+        for event in events {
+            let id = self.deliveries.add(event.ticket);
+            batch.push(message(id, event, &self.queue));
+        }
         Ok(())
     }
 }
 
-/// The lease's number names the delivery, because the same event may be delivered twice while the first delivery is
-/// still at work; the event's number takes the place of a generation.
-fn message(event: Event, queue: &Bytes) -> Message {
-    let Ticket { id, lease } = event.ticket;
-    let mut message = Message::new(lease as u64, event.payload)
-        .generation(id as u64)
+fn message(id: u64, event: Event, queue: &Bytes) -> Message {
+    let mut message = Message::new(id, event.payload)
         .topic(event.topic)
         .key(event.key.unwrap_or_default())
         .timestamp_ms(event.published)
         .attempt(event.attempt)
-        .offset(id)
+        .offset(event.ticket.id)
         .attribute("queue", queue.clone());
     if let Some(message_id) = event.message_id {
         message = message.attribute("message_id", message_id);
     }
     event.headers.into_iter().fold(message, |message, (name, value)| message.header(name, value))
-}
-
-/// The ticket of the delivery that a settlement names.
-pub fn ticket(settlement: &siphon_sdk::Settlement) -> Ticket {
-    Ticket { id: settlement.generation as i64, lease: settlement.id as i64 }
 }

@@ -2,13 +2,15 @@
 //!
 //! [`store`] is the queue itself; it knows nothing of plugins. The driver around it: [`config`] (what
 //! an agent writes), [`connect`] (opening), [`consume`] (events out), [`settle`] (verdicts in),
-//! [`publish`] (events in).
+//! [`publish`] (events in); [`deliveries`] and [`patience`] are what these share.
 
 #![forbid(unsafe_code)]
 
 mod config;
 mod connect;
 mod consume;
+mod deliveries;
+mod patience;
 mod publish;
 mod settle;
 mod store;

@@ -32,15 +32,16 @@ impl Sink for Publisher {
         Ok(Self { store: Some(store), queue: config.queue, topics: context.topics })
     }
 
-    /// Stores the messages before the first one that cannot be stored, in one transaction.
+    /// Stores the messages in one transaction, without those that are refused.
     async fn publish(&mut self, messages: &[OutgoingMessage]) -> Vec<Result<(), Error>> {
-        let (events, refused) = until_refused(messages, &self.topics);
-        let count = events.len();
-        let stored = self.store(events).await;
-        let rest = messages.len() - count;
-        let not_tried = refused.unwrap_or_else(|| Error::fatal("not published"));
-        let mut results = vec![stored; count];
-        results.extend(vec![Err(not_tried); rest]);
+        let mut events = Vec::with_capacity(messages.len());
+        let mut store = |message| event(message, &self.topics).map(|event| events.push(event));
+        let mut results: Vec<_> = messages.iter().map(&mut store).collect();
+        if !events.is_empty()
+            && let Err(error) = self.store(events).await
+        {
+            results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = Err(error.clone()));
+        }
         results
     }
 
@@ -64,18 +65,6 @@ impl Publisher {
         let store = self.store.as_ref().ok_or_else(closed)?;
         store.publish(&self.queue, events).await.map(drop).map_err(broken)
     }
-}
-
-/// The messages as events up to the first that is refused, and why it is.
-fn until_refused(messages: &[OutgoingMessage], topics: &[String]) -> (Vec<NewEvent>, Option<Error>) {
-    let mut events = Vec::with_capacity(messages.len());
-    for message in messages {
-        match event(message, topics) {
-            Ok(event) => events.push(event),
-            Err(error) => return (events, Some(error)),
-        }
-    }
-    (events, None)
 }
 
 fn event(message: &OutgoingMessage, topics: &[String]) -> Result<NewEvent, Error> {
@@ -129,6 +118,7 @@ fn refused(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Route;
 
     fn message(topic: &str, attributes: &[(&'static str, &'static str)]) -> OutgoingMessage {
         let attributes = attributes.iter().map(|&(name, value)| (name.into(), value.into())).collect();
@@ -168,19 +158,32 @@ mod tests {
         assert_eq!(error.to_string(), "delay \"soon\" is no duration; write something like 5s or 500ms");
     }
 
-    #[test]
-    fn messages_before_a_bad_one_are_stored_and_no_other() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// Publishes one message to each topic; whether each was stored, and the topics in the queue afterwards.
+    #[track_caller]
+    fn check_stored(topics: &[&str], expected: &[&str]) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let results = runtime.block_on(async {
+        let found = runtime.block_on(async {
             let store = Store::open(&folder.path().join("events.db")).await.unwrap();
-            let mut publisher = Publisher { store: Some(store), queue: "q".into(), topics: Vec::new() };
-            let results = publisher.publish(&[message("a", &[]), message("*", &[]), message("b", &[])]).await;
+            let mut publisher = Publisher { store: Some(store.clone()), queue: "q".into(), topics: Vec::new() };
+            let messages: Vec<_> = topics.iter().map(|topic| message(topic, &[])).collect();
+            let results = publisher.publish(&messages).await;
+            let is_refused: Vec<bool> = results.iter().map(Result::is_err).collect();
+            assert_eq!(is_refused, topics.iter().map(|topic| !topic::is_exact(topic)).collect::<Vec<_>>());
             publisher.close().await.unwrap();
             assert_eq!(publisher.ping().await, Err(closed()));
-            results
+            let route = Route { queue: "q".into(), dead_letter_queue: "q.dead".into() };
+            let filter = topic::TopicFilter::new::<&str>(&[]);
+            let consumer = store.consumer(route, filter, Duration::from_secs(30)).await.unwrap();
+            let claim = tokio::time::timeout(Duration::from_secs(1), consumer.claim(9)).await;
+            claim.map(Result::unwrap).unwrap_or_default()
         });
-        let is_stored: Vec<bool> = results.iter().map(Result::is_ok).collect();
-        assert_eq!(is_stored, [true, false, false]);
+        assert_eq!(found.iter().map(|event| event.topic.as_str()).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_refused_message_does_not_keep_the_others_from_being_stored() {
+        check_stored(&["a", "*", "b", "c.#", "c"], &["a", "b", "c"]);
+        check_stored(&["*"], &[]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::claim::{self, claim};
+use super::claim::{self, Terms, claim};
 use super::clock::{ClockWatch, Now};
 use super::command::{Claim, Command, Job, Publish, Renew, Settle, Subscribe};
 use super::error::{Fault, StoreError};
@@ -35,6 +35,14 @@ struct Consumer {
     matched: Matched,
     held: Held,
     alive: Weak<()>,
+    /// Set in the transaction that closes it.
+    is_closed: bool,
+}
+
+impl Consumer {
+    fn is_alive(&self) -> bool {
+        self.alive.strong_count() > 0
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +58,9 @@ pub struct Engine {
     watch: ClockWatch,
     must_rebase: bool,
     is_durable: bool,
+    /// Of the file, when it was last looked at for parked claims, and for searches.
     seen_version: i64,
+    searched_version: i64,
 }
 
 impl Engine {
@@ -75,6 +85,7 @@ impl Engine {
             must_rebase: true,
             is_durable: true,
             seen_version: 0,
+            searched_version: 0,
         })
     }
 
@@ -107,7 +118,7 @@ impl Engine {
             claim::rebase(&self.connection, now.wall)?;
         }
         if commands.iter().any(|command| matches!(command, Command::Claim(_))) {
-            claim::promote(&self.connection, now.wall)?;
+            self.prepare_search(now.wall)?;
         }
         for command in commands {
             self.execute(command, now.wall)?;
@@ -124,7 +135,29 @@ impl Engine {
         {
             tracing::warn!(path = %self.path.display(), %error, "could not roll back");
         }
-        self.consumers.values_mut().for_each(|consumer| consumer.matched.reset());
+        for consumer in self.consumers.values_mut() {
+            consumer.matched.reset();
+            consumer.is_closed = false;
+        }
+    }
+
+    /// Makes events claimable whose time has come. What became claimable through another process is unknown: then
+    /// searches begin at the front again.
+    fn prepare_search(&mut self, now: Millis) -> Result<(), Fault> {
+        let version = self.data_version()?;
+        if std::mem::replace(&mut self.searched_version, version) != version {
+            self.consumers.values_mut().for_each(|consumer| consumer.matched.stir(0));
+        }
+        for (queue, id) in claim::promote(&self.connection, now)? {
+            let readers = self.consumers.values_mut().filter(|consumer| consumer.queue == queue);
+            readers.for_each(|consumer| consumer.matched.stir(id));
+        }
+        Ok(())
+    }
+
+    /// Changes with every commit of another connection.
+    fn data_version(&self) -> Result<i64, Fault> {
+        Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
     /// Claims and renewals need not survive a power cut: their consumer does not either, and the next
@@ -142,9 +175,10 @@ impl Engine {
         match command {
             Command::Subscribe(job) => job.output = Some(self.subscribe(&job.input)?),
             Command::Settle(job) => job.output = Some(self.settle(&job.input, now)?),
-            Command::Close(job) => job.output = Some(self.give_back_all(job.input, now)?),
+            Command::Close(job) => job.output = Some(self.close(job.input, now)?),
             Command::Publish(job) => job.output = Some(self.publish(&job.input, now)?),
             Command::Renew(job) => job.output = Some(self.renew(&job.input, now)?),
+            Command::Claim(job) if job.is_abandoned() => job.output = None,
             Command::Claim(job) => job.output = Some(self.claim(&job.input, now)?),
             Command::Ping(job) => job.output = Some(()),
         }
@@ -160,6 +194,7 @@ impl Engine {
             matched: Matched::new(wish.filter.clone()),
             held: Held::new(wish.lease),
             alive: wish.alive.clone(),
+            is_closed: false,
         };
         self.next_consumer += 1;
         let id = ConsumerId(self.next_consumer);
@@ -173,19 +208,34 @@ impl Engine {
         insert(&self.connection, queue, &wish.events, now)
     }
 
-    fn settle(&self, wish: &Settle, now: Millis) -> Result<Vec<Settled>, Fault> {
+    fn settle(&mut self, wish: &Settle, now: Millis) -> Result<Vec<Settled>, Fault> {
         let Some(consumer) = self.consumers.get(&wish.consumer) else {
             return Ok(vec![Settled::Stale; wish.settlements.len()]);
         };
-        let settle = |one| settle(&self.connection, one, &consumer.route, now);
-        wish.settlements.iter().map(settle).collect()
+        let route = consumer.route.clone();
+        wish.settlements.iter().map(|one| self.settle_one(one, &route, now)).collect()
     }
 
-    fn give_back_all(&self, id: ConsumerId, now: Millis) -> Result<(), Fault> {
-        let Some(consumer) = self.consumers.get(&id) else { return Ok(()) };
-        for ticket in consumer.held.tickets() {
-            let verdict = Verdict::Retry(Duration::ZERO);
-            settle(&self.connection, &Settlement { ticket, verdict }, &consumer.route, now)?;
+    fn settle_one(&mut self, settlement: &Settlement, route: &Route, now: Millis) -> Result<Settled, Fault> {
+        let settled = settle(&self.connection, settlement, route, now)?;
+        let queue = match settlement.verdict {
+            Verdict::Ack => return Ok(settled),
+            Verdict::Retry(delay) if !delay.is_zero() => return Ok(settled),
+            Verdict::Requeue | Verdict::Retry(_) => &route.queue,
+            Verdict::Reject => &route.dead_letter_queue,
+        };
+        let readers = self.consumers.values_mut().filter(|consumer| consumer.route.queue == *queue);
+        readers.for_each(|consumer| consumer.matched.stir(settlement.ticket.id));
+        Ok(settled)
+    }
+
+    /// Ends a consumer: within this transaction nothing is claimed for it any more.
+    fn close(&mut self, id: ConsumerId, now: Millis) -> Result<(), Fault> {
+        let Some(consumer) = self.consumers.get_mut(&id) else { return Ok(()) };
+        consumer.is_closed = true;
+        let (route, held) = (consumer.route.clone(), consumer.held.tickets());
+        for ticket in held {
+            self.settle_one(&Settlement { ticket, verdict: Verdict::Retry(Duration::ZERO) }, &route, now)?;
         }
         Ok(())
     }
@@ -203,11 +253,11 @@ impl Engine {
     }
 
     fn claim(&mut self, wish: &Claim, now: Millis) -> Result<Vec<Event>, Fault> {
-        let Some(consumer) = self.consumers.get_mut(&wish.consumer) else { return Ok(Vec::new()) };
+        let consumer = self.consumers.get_mut(&wish.consumer).filter(|consumer| !consumer.is_closed);
+        let Some(consumer) = consumer else { return Ok(Vec::new()) };
         consumer.matched.refresh(&self.connection, consumer.queue)?;
-        let until = now.saturating_add(consumer.lease);
-        let (queue, matched) = (consumer.queue, &consumer.matched);
-        claim(&self.connection, queue, matched, wish.max, &mut self.leases, now, until)
+        let terms = Terms { leases: &mut self.leases, now, until: now.saturating_add(consumer.lease) };
+        claim(&self.connection, consumer.queue, &mut consumer.matched, wish.max, terms)
     }
 
     /// Hands out the answer of a command whose transaction was committed. What comes back is still to
@@ -262,7 +312,7 @@ impl Engine {
             return None;
         };
         if job.output.as_ref().is_none_or(Vec::is_empty) {
-            return Some(Command::Claim(job));
+            return (!job.is_abandoned()).then_some(Command::Claim(job));
         }
         job.output.iter().flatten().for_each(|event| held.hold(event.ticket, now));
         let unwanted = job.finish()?;
@@ -283,11 +333,16 @@ impl Engine {
         }
     }
 
-    /// Takes out the renewals that are due, and forgets consumers whose handle is gone: their leases
-    /// end by themselves.
+    /// Forgets consumers whose handle is gone: their leases end by themselves. To be called after what they asked for
+    /// was done.
+    pub fn forget_the_gone(&mut self) {
+        self.consumers.retain(|_, consumer| consumer.is_alive());
+    }
+
+    /// Takes out the renewals that are due.
     pub fn take_renewals(&mut self, now: Instant) -> Vec<Command> {
-        self.consumers.retain(|_, consumer| consumer.alive.strong_count() > 0);
-        let due = self.consumers.iter_mut().map(|(&id, consumer)| (id, consumer.held.take_due(now)));
+        let alive = self.consumers.iter_mut().filter(|(_, consumer)| consumer.is_alive());
+        let due = alive.map(|(&id, consumer)| (id, consumer.held.take_due(now)));
         due.filter(|(_, tickets)| !tickets.is_empty())
             .map(|(consumer, tickets)| Command::Renew(Job::unattended(Renew { consumer, tickets })))
             .collect()
@@ -297,14 +352,21 @@ impl Engine {
         self.consumers.values().filter_map(|consumer| consumer.held.next_due()).min()
     }
 
-    /// Name of the queue in which `command` may make events claimable.
-    pub fn stirs<'a>(&'a self, command: &'a Command) -> Option<&'a str> {
-        match command {
-            Command::Publish(job) => Some(&job.input.queue),
-            Command::Settle(job) => self.queue_of(job.input.consumer),
-            Command::Close(job) => self.queue_of(job.input),
-            _ => None,
-        }
+    /// Names of the queues in which `command` may make events claimable.
+    pub fn stirs<'a>(&'a self, command: &'a Command) -> impl Iterator<Item = &'a str> {
+        let (queue, dead_letter_queue) = match command {
+            Command::Publish(job) => (Some(job.input.queue.as_str()), None),
+            Command::Settle(job) => (self.queue_of(job.input.consumer), self.dead_letter_queue_of(&job.input)),
+            Command::Close(job) => (self.queue_of(job.input), None),
+            _ => (None, None),
+        };
+        queue.into_iter().chain(dead_letter_queue)
+    }
+
+    fn dead_letter_queue_of(&self, settle: &Settle) -> Option<&str> {
+        let is_rejected = settle.settlements.iter().any(|settlement| settlement.verdict == Verdict::Reject);
+        let consumer = self.consumers.get(&settle.consumer).filter(|_| is_rejected)?;
+        Some(&consumer.route.dead_letter_queue)
     }
 
     /// Name of the queue that a consumer reads.
@@ -324,7 +386,7 @@ impl Engine {
     /// [`Fault::Replaced`] when the path names another file now.
     pub fn was_changed_by_others(&mut self) -> Result<bool, Fault> {
         self.identity.check(&self.path)?;
-        let version = self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let version = self.data_version()?;
         Ok(std::mem::replace(&mut self.seen_version, version) != version)
     }
 

@@ -66,6 +66,11 @@ impl Fault {
         }
     }
 
+    /// Whether the same store may do later what it refused.
+    pub fn may_pass(&self) -> bool {
+        !self.is_permanent() && !matches!(self, Self::Replaced | Self::Closed)
+    }
+
     /// Whether the same command alone, without those it shared a transaction with, may succeed.
     pub fn may_pass_alone(&self) -> bool {
         !matches!(self, Self::Locked | Self::Replaced | Self::Closed)

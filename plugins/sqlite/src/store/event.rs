@@ -9,7 +9,7 @@ use super::headers::{self, Header};
 pub const MAX_EVENT_BYTES: usize = 256 << 20;
 
 /// Longest time an event can be kept back. Longer waits are cut to it: a hundred years.
-const MAX_DELAY_MS: i64 = 100 * 365 * 86_400_000;
+pub const MAX_DELAY_MS: i64 = 100 * 365 * 86_400_000;
 
 /// Milliseconds since 1970, by the wall clock: the only clock that processes share.
 pub type Millis = i64;

@@ -118,12 +118,14 @@ impl Keeper {
         };
         commands.extend(self.unpark(&commands, is_all_stirred));
         commands.extend(self.engine.take_renewals(now.steady));
-        if commands.is_empty() {
-            return Ok(());
-        }
+        let is_idle = commands.is_empty();
         commands.sort_by_key(Command::rank);
         while !commands.is_empty() {
             commands = self.transact(commands, now)?;
+        }
+        self.engine.forget_the_gone();
+        if is_idle {
+            return Ok(());
         }
         self.next_due = if self.parked.is_empty() { None } else { self.engine.next_due().unwrap_or(Some(now.wall)) };
         Ok(())
@@ -159,7 +161,7 @@ impl Keeper {
             return Vec::new();
         }
         let engine = &self.engine;
-        let stirred: Vec<&str> = commands.iter().filter_map(|command| engine.stirs(command)).collect();
+        let stirred: Vec<&str> = commands.iter().flat_map(|command| engine.stirs(command)).collect();
         let may_find = |claim: &mut ParkedClaim| {
             is_all_stirred || engine.queue_of(claim.input.consumer).is_none_or(|queue| stirred.contains(&queue))
         };

@@ -16,12 +16,16 @@ mod keeper;
 mod lease;
 mod names;
 mod schema;
+mod search;
 mod settle;
 
-pub use error::StoreError;
+pub use error::{Fault, StoreError};
 pub use event::{Event, MAX_EVENT_BYTES, NewEvent, Settled, Settlement, Ticket, Verdict};
 pub use handle::{Consumer, Store};
 pub use settle::Route;
+
+#[cfg(test)]
+pub use error::LOCK_PATIENCE;
 
 #[cfg(test)]
 mod tests;

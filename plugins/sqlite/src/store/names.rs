@@ -57,11 +57,12 @@ pub struct Matched {
     seen: i64,
     topics: HashMap<i64, String>,
     has_others: bool,
+    start: i64,
 }
 
 impl Matched {
     pub fn new(filter: TopicFilter) -> Self {
-        Self { filter, seen: 0, topics: HashMap::new(), has_others: false }
+        Self { filter, seen: 0, topics: HashMap::new(), has_others: false, start: 0 }
     }
 
     /// Looks at the topics that were added since the last call.
@@ -72,7 +73,8 @@ impl Matched {
         while let Some(row) = rows.next()? {
             self.seen = row.get(0)?;
             if row.get::<_, i64>(1)? == queue {
-                self.add(self.seen, row.get(2)?);
+                let name = row.get_ref(2)?.as_bytes_or_null().unwrap_or_default().unwrap_or_default();
+                self.add(self.seen, String::from_utf8_lossy(name).into_owned());
             }
         }
         Ok(())
@@ -86,6 +88,25 @@ impl Matched {
     /// Whether every event of the queue is let through.
     pub fn is_everything(&self) -> bool {
         !self.has_others
+    }
+
+    /// Number of the first event that a search must look at: all claimable ones before it are of other topics.
+    pub fn start(&self) -> i64 {
+        self.start
+    }
+
+    /// Notes that all claimable events before `id` are of other topics.
+    pub fn start_at(&mut self, id: i64) {
+        self.start = id;
+    }
+
+    /// Notes that the event `id` became claimable.
+    pub fn stir(&mut self, id: i64) {
+        self.start = self.start.min(id);
+    }
+
+    pub fn count(&self) -> usize {
+        self.topics.len()
     }
 
     pub fn topics(&self) -> impl Iterator<Item = i64> {

@@ -2,7 +2,7 @@
 
 use rusqlite::StatementStatus;
 
-use super::super::claim;
+use super::super::{claim, search};
 use super::*;
 
 /// Publishes one event per topic, the payload being its number from 1.
@@ -87,6 +87,18 @@ fn a_parked_claim_is_answered_by_the_publish_itself() {
     assert!(answer.try_recv().is_err());
     bench.publish("orders", vec![event("b", "3")]);
     assert_eq!(answer.try_recv().unwrap().unwrap()[0].payload, b"3");
+}
+
+#[test]
+fn a_parked_claim_is_answered_by_the_rejection_that_fills_its_queue() {
+    let (_folder, mut bench) = published("a");
+    let (reader, undertaker) = (bench.reader("orders", ""), bench.reader("orders.dead", ""));
+    let ticket = bench.claim(&reader, 1)[0].ticket;
+    let (job, mut answer) = Job::new(Claim { consumer: undertaker.id, max: 5 });
+    bench.keeper.round(vec![Command::Claim(job)], bench.now).unwrap();
+    bench.keeper.round(Vec::new(), bench.now).unwrap(); // the first look at a file finds it changed
+    bench.settle(&reader, ticket, Verdict::Reject);
+    assert_eq!(answer.try_recv().unwrap().unwrap()[0].payload, b"1");
 }
 
 #[test]
@@ -201,7 +213,8 @@ fn steps(ahead: usize, patterns: &str) -> i32 {
 fn steps_so_far(bench: &Bench) -> i32 {
     let connection = bench.keeper.engine().connection();
     let steps = |sql| connection.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
-    [claim::PROMOTE, claim::IN_QUEUE, claim::IN_TOPIC, claim::NEXT_DUE].into_iter().map(steps).sum()
+    let searches = [search::IN_QUEUE, search::IN_TOPIC, search::WALK, search::NEXT_TOPIC];
+    searches.into_iter().chain([claim::PROMOTE, claim::NEXT_DUE]).map(steps).sum()
 }
 
 #[test]
@@ -211,4 +224,96 @@ fn a_claim_steps_over_nothing_that_it_cannot_take() {
         assert!(few > 50, "the count must count something: {few}");
         assert!(many <= few, "patterns `{patterns}`: {few} steps with 30 events ahead, {many} with 30000");
     }
+}
+
+/// Steps for the last of three claims of ten events by `o.*`, out of a queue with `topics` topics of an event each,
+/// behind as many `foreign` events of another topic. The topics' first events are gone when `empty`.
+fn steps_among_topics(topics: usize, foreign: usize, empty: bool) -> i32 {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let reader = bench.reader("orders", "o.*");
+    let each = |_: &Bench| (0..topics).map(|i| event(&format!("o.{i}"), "x")).collect::<Vec<_>>();
+    if empty {
+        bench.publish("orders", each(&bench));
+        assert_eq!(bench.claim(&reader, topics).len(), topics);
+    }
+    bench.publish("orders", vec![event("x", "foreign"); foreign]);
+    let mine = if empty { vec![event("o.1", "x"); 60] } else { each(&bench) };
+    bench.publish("orders", mine);
+    bench.claim(&reader, 10);
+    bench.claim(&reader, 10);
+    let before = steps_so_far(&bench);
+    assert_eq!(bench.payloads(&reader, 10), ["x"; 10]);
+    steps_so_far(&bench) - before
+}
+
+#[test]
+fn a_claim_costs_the_same_with_many_topics_and_foreign_events() {
+    let usual = steps_among_topics(60, 1, false);
+    for (topics, foreign, empty) in [(3_000, 1, false), (3_000, 9_000, false), (3_000, 1, true), (3_000, 9_000, true)] {
+        let found = steps_among_topics(topics, foreign, empty);
+        let case = format!("{topics} topics, {foreign} foreign events, empty: {empty}");
+        assert!(found > 50 && found <= usual * 2, "{case}: {found} steps, usually {usual}");
+    }
+}
+
+/// A queue whose 40 events of as many topics lie behind `foreign` events of another one each, and a reader of those
+/// topics. Payloads are `1` to `40`.
+fn scattered(foreign: usize) -> (tempfile::TempDir, std::path::PathBuf, Bench, Reader) {
+    let (folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let reader = bench.reader("orders", "o.*");
+    for number in 1..=40 {
+        bench.publish("orders", vec![event("x", "foreign"); foreign]);
+        bench.publish("orders", vec![event(&format!("o.{number}"), &number.to_string())]);
+    }
+    (folder, path, bench, reader)
+}
+
+#[test]
+fn events_among_many_foreign_ones_come_all_and_in_order() {
+    for (max, foreign) in [(1, 300), (7, 300), (100, 300), (1, 20), (7, 20), (100, 20)] {
+        let (_folder, _, mut bench, reader) = scattered(foreign);
+        let claims = std::iter::repeat_with(|| bench.payloads(&reader, max)).take_while(|found| !found.is_empty());
+        let expected: Vec<String> = (1..=40).map(|number| number.to_string()).collect();
+        assert_eq!(claims.flatten().collect::<Vec<_>>(), expected, "claims of {max}, {foreign} foreign events");
+    }
+}
+
+/// Claims ten events one by one and lets `give_back` make the third claimable again: it comes next.
+#[track_caller]
+fn check_comes_back(give_back: impl FnOnce(&mut Bench, &Reader, &std::path::Path, Ticket)) {
+    let (_folder, path, mut bench, reader) = scattered(20);
+    let claimed: Vec<Event> = (0..10).flat_map(|_| bench.claim(&reader, 1)).collect();
+    give_back(&mut bench, &reader, &path, claimed[2].ticket);
+    assert_eq!(bench.payloads(&reader, 1), ["3"]);
+    assert_eq!(bench.payloads(&reader, 1), ["11"]);
+}
+
+#[test]
+fn an_event_that_comes_back_is_found_before_where_the_last_search_ended() {
+    check_comes_back(|bench, reader, _, ticket| {
+        bench.settle(reader, ticket, Verdict::Requeue);
+    });
+    check_comes_back(|bench, reader, _, ticket| {
+        bench.settle(reader, ticket, Verdict::Retry(Duration::from_secs(5)));
+        bench.advance(Duration::from_secs(5));
+    });
+    check_comes_back(|bench, _, path, ticket| {
+        let mut other = Bench::open(path, bench.now);
+        let owner = other.reader("orders", "");
+        other.settle(&owner, ticket, Verdict::Requeue);
+    });
+}
+
+#[test]
+fn a_rejected_event_is_found_by_a_reader_of_dead_letters_that_searched_before() {
+    let (_folder, _, mut bench, reader) = scattered(0);
+    let undertaker = bench.reader("orders.dead", "o.*");
+    let dead: Vec<_> = (1..=10).map(|n| event(&format!("o.{n}"), "late")).collect();
+    let early = bench.claim(&reader, 1)[0].ticket;
+    bench.publish("orders.dead", [vec![event("x", "foreign")], dead].concat());
+    assert_eq!(bench.payloads(&undertaker, 2), ["late", "late"]);
+    bench.settle(&reader, early, Verdict::Reject);
+    assert_eq!(bench.payloads(&undertaker, 1), ["1"]);
 }

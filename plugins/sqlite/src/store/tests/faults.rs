@@ -106,3 +106,54 @@ fn an_unknown_consumer_is_told_that_it_is_closed() {
     let error = bench.try_ask(Command::Claim(job), answer).unwrap().unwrap_err();
     assert_eq!(error.to_string(), format!("{}: the queue was closed", path.display()));
 }
+
+/// Damages the second of three events with `sql`; the others must come, in claims of `max`, and the second stays.
+#[track_caller]
+fn check_damaged(sql: &str, max: usize) {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    bench.publish("orders", ["1", "2", "3"].map(|payload| event("a", payload)).into());
+    bench.keeper.engine().connection().execute(sql, []).unwrap();
+    let reader = bench.reader("orders", "");
+    let mut found = Vec::new();
+    for _ in 0..3 {
+        found.extend(bench.payloads(&reader, max));
+    }
+    assert_eq!(found, ["1", "3"], "{sql}");
+    assert_eq!(rows(&path).0, 3, "{sql}");
+}
+
+#[test]
+fn a_damaged_event_is_set_aside_and_the_others_come() {
+    for max in [1, 9] {
+        check_damaged("DELETE FROM content WHERE id = 2", max);
+        check_damaged("UPDATE content SET headers = x'ff' WHERE id = 2", max);
+        check_damaged("UPDATE content SET message_id = CAST(x'ff' AS TEXT) WHERE id = 2", max);
+    }
+}
+
+#[test]
+fn a_damaged_event_that_was_repaired_can_be_claimed_again() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    bench.publish("orders", vec![event("a", "1")]);
+    let run = |bench: &Bench, sql| assert_eq!(bench.keeper.engine().connection().execute(sql, []).unwrap(), 1);
+    run(&bench, "UPDATE content SET headers = x'ff'");
+    let reader = bench.reader("orders", "");
+    bench.advance(LEASE * 100);
+    assert_eq!(bench.claim(&reader, 1), []);
+    run(&bench, "UPDATE content SET headers = x''");
+    run(&bench, "UPDATE state SET due = 0");
+    assert_eq!(bench.claim(&reader, 1)[0].attempt, 1);
+}
+
+#[test]
+fn a_topic_that_is_no_text_stops_nothing() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    bench.publish("orders", vec![event("a", "1"), event("b", "2")]);
+    let sql = "UPDATE topic SET name = CAST(x'ff' AS TEXT) WHERE name = 'a'";
+    bench.keeper.engine().connection().execute(sql, []).unwrap();
+    let reader = bench.reader("orders", "b");
+    assert_eq!(bench.payloads(&reader, 9), ["2"]);
+}

@@ -42,6 +42,9 @@ const READERS: [(usize, &str); 3] = [(0, "a.*"), (1, "#"), (1, "b a.x")];
 
 const TOPICS: [&str; 3] = ["a.x", "a.y", "b"];
 
+/// Topics with an event each from the start: so many that they are not asked one by one.
+const MORE_TOPICS: [&str; 10] = ["a.0", "a.1", "a.2", "a.3", "a.4", "a.5", "a.6", "a.7", "a.8", "a.9"];
+
 #[derive(Debug)]
 struct Modelled {
     topic: &'static str,
@@ -76,7 +79,9 @@ impl World {
         let mut benches: Vec<Bench> = (0..2).map(|_| Bench::open(&path, now)).collect();
         let readers = READERS.map(|(process, topics)| benches[process].reader("q", topics)).into();
         let (tickets, held) = (vec![Vec::new(); READERS.len()], vec![Vec::new(); READERS.len()]);
-        Self { path, _folder: folder, benches, readers, tickets, held, events: BTreeMap::new(), now }
+        let mut world = Self { path, _folder: folder, benches, readers, tickets, held, events: BTreeMap::new(), now };
+        MORE_TOPICS.iter().for_each(|topic| world.publish(0, topic, 1, 0));
+        world
     }
 
     fn take(&mut self, step: &Step) {

@@ -131,3 +131,39 @@ fn a_claim_that_nobody_waits_for_any_more_is_given_back() {
     let again = it.bench.claim(&it.reader, 1);
     assert_eq!((again[0].payload.as_slice(), again[0].attempt), (&b"second"[..], 1));
 }
+
+/// Closes the consumer while a claim of its own is under way, in one round. Attempts of the two events as the next
+/// consumer finds them.
+#[track_caller]
+fn check_close_beside_a_claim(is_awaited: bool) {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    bench.publish("orders", vec![event("a", "1"), event("a", "2")]);
+    let reader = bench.reader("orders", "");
+    let (claim, mut claimed) = Job::new(Claim { consumer: reader.id, max: 9 });
+    if !is_awaited {
+        claimed.close();
+    }
+    let (close, mut closed) = Job::new(reader.id);
+    bench.keeper.round(vec![Command::Claim(claim), Command::Close(close)], bench.now).unwrap();
+    closed.try_recv().unwrap().unwrap();
+    let next = bench.reader("orders", "");
+    let attempts: Vec<u32> = bench.claim(&next, 9).iter().map(|event| event.attempt).collect();
+    assert_eq!(attempts, [1, 1], "with an awaited claim: {is_awaited}");
+}
+
+#[test]
+fn a_consumer_that_closes_claims_nothing_any_more() {
+    check_close_beside_a_claim(false);
+    check_close_beside_a_claim(true);
+}
+
+#[test]
+fn a_settlement_counts_although_its_consumer_went_away_meanwhile() {
+    let mut it = claimed();
+    let settlements = vec![Settlement { ticket: it.event.ticket, verdict: Verdict::Ack }];
+    let (job, _) = Job::new(Settle { consumer: it.reader.id, settlements });
+    drop(it.reader.alive);
+    it.bench.keeper.round(vec![Command::Settle(job)], it.bench.now).unwrap();
+    assert_eq!(rows(&it.path), (0, 0));
+}
