@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::Connection;
 
@@ -18,7 +18,7 @@ use super::insert::insert;
 use super::lease::{Held, LeaseNumbers};
 use super::names::{self, Matched};
 use super::schema;
-use super::settle::{Route, settle};
+use super::settle::{Route, release, settle};
 
 /// Looking for unused topics reads all events' state when there are many topics, so it is rare.
 const PUBLISHED_BETWEEN_TIDYINGS: usize = 10_000;
@@ -224,9 +224,14 @@ impl Engine {
             Verdict::Requeue | Verdict::Retry(_) => &route.queue,
             Verdict::Reject => &route.dead_letter_queue,
         };
-        let readers = self.consumers.values_mut().filter(|consumer| consumer.route.queue == *queue);
-        readers.for_each(|consumer| consumer.matched.stir(settlement.ticket.id));
+        self.stir(queue, settlement.ticket);
         Ok(settled)
+    }
+
+    /// The readers of `queue` look at this event again.
+    fn stir(&mut self, queue: &str, ticket: Ticket) {
+        let readers = self.consumers.values_mut().filter(|consumer| consumer.route.queue == queue);
+        readers.for_each(|consumer| consumer.matched.stir(ticket.id));
     }
 
     /// Ends a consumer: within this transaction nothing is claimed for it any more.
@@ -235,7 +240,8 @@ impl Engine {
         consumer.is_closed = true;
         let (route, held) = (consumer.route.clone(), consumer.held.tickets());
         for ticket in held {
-            self.settle_one(&Settlement { ticket, verdict: Verdict::Retry(Duration::ZERO) }, &route, now)?;
+            release(&self.connection, ticket, now)?;
+            self.stir(&route.queue, ticket);
         }
         Ok(())
     }

@@ -24,7 +24,9 @@ pub fn insert(connection: &Connection, queue: i64, events: &[NewEvent], now: Mil
 }
 
 fn insert_one(connection: &Connection, queue: i64, topic: i64, event: &NewEvent, now: Millis) -> Result<i64, Fault> {
-    let state = "INSERT INTO state (queue, topic, due, since) VALUES (?1, ?2, ?3, ?4)";
+    // The place is the number that the row is about to get: the next of its sequence.
+    let state = "INSERT INTO state (queue, topic, due, since, place) VALUES (?1, ?2, ?3, ?4,
+                 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'state'), 0))";
     let due = due_after(millis(event.delay), now);
     connection.prepare_cached(state)?.execute((queue, topic, due, now))?;
     let id = connection.last_insert_rowid();

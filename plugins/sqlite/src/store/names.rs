@@ -90,17 +90,17 @@ impl Matched {
         !self.has_others
     }
 
-    /// Number of the first event that a search must look at: all claimable ones before it are of other topics.
+    /// Place of the first event that a search must look at: all claimable ones before it are of other topics.
     pub fn start(&self) -> i64 {
         self.start
     }
 
-    /// Notes that all claimable events before `id` are of other topics.
-    pub fn start_at(&mut self, id: i64) {
-        self.start = id;
+    /// Notes that all claimable events before `place` are of other topics.
+    pub fn start_at(&mut self, place: i64) {
+        self.start = place;
     }
 
-    /// Notes that the event `id` became claimable.
+    /// Notes that the event `id` became claimable: its place is not before that.
     pub fn stir(&mut self, id: i64) {
         self.start = self.start.min(id);
     }

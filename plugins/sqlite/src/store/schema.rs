@@ -4,16 +4,20 @@
 //! queue    id, name
 //! topic    id, queue, name                 a topic belongs to one queue
 //! content  id, published, key, …, payload  what never changes while an event lives
-//! state    id, queue, topic, due, since, attempts, lease
+//! state    id, queue, topic, place, due, since, attempts, lease
 //! ```
 //!
 //! `state.due` is 0 for an event that can be claimed. Else the event waits, and `due` is when that
 //! ends: the end of a delay or of a lease; `since` is when the wait began. The small rows that change
 //! with every claim are apart from the payloads, so that a lease on 50 MB writes one page.
 //!
-//! An event is in `ready_in_queue` and `ready_in_topic` (claimable, in the order of publishing: an
-//! index ends with the row's id) or in `waiting`, never in both: whoever looks for events to claim
-//! steps over none that are leased, delayed or of another topic.
+//! `state.place` is the event's place in the line: its id when it is published, and a new one at the end of
+//! the line whenever it has failed. So an event that fails again and again never keeps others from their
+//! turn. Ids and places are numbers of one sequence, `sqlite_sequence`: none is given twice, and an event's
+//! place is never below its id.
+//!
+//! An event is in `ready_in_queue` and `ready_in_topic` (claimable, by place) or in `waiting`, never in
+//! both: whoever looks for events to claim steps over none that are leased, delayed or of another topic.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,6 +53,7 @@ const LAYOUT: &str = "
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue INTEGER NOT NULL,
         topic INTEGER NOT NULL,
+        place INTEGER NOT NULL,
         due INTEGER NOT NULL,
         since INTEGER NOT NULL,
         attempts INTEGER NOT NULL DEFAULT 0,
@@ -62,8 +67,8 @@ const LAYOUT: &str = "
         headers BLOB NOT NULL,
         payload BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX ready_in_queue ON state (queue) WHERE due = 0;
-    CREATE INDEX ready_in_topic ON state (topic) WHERE due = 0;
+    CREATE INDEX ready_in_queue ON state (queue, place) WHERE due = 0;
+    CREATE INDEX ready_in_topic ON state (topic, place) WHERE due = 0;
     CREATE INDEX waiting ON state (due) WHERE due > 0;
 ";
 

@@ -51,10 +51,24 @@ fn give_back(connection: &Connection, ticket: Ticket, now: Millis) -> Result<boo
     Ok(connection.prepare_cached(give_back)?.execute(values)? == 1)
 }
 
+/// Frees an event that was in work when its consumer ended: it keeps its place, and its attempt counts.
+pub fn release(connection: &Connection, ticket: Ticket, now: Millis) -> Result<(), Fault> {
+    let release = "UPDATE state SET due = 0, since = ?1, lease = NULL WHERE id = ?2 AND lease = ?3";
+    connection.prepare_cached(release)?.execute((now, ticket.id, ticket.lease))?;
+    Ok(())
+}
+
+/// Sends the event to the end of the line, where it waits for its time besides.
 fn delay_it(connection: &Connection, ticket: Ticket, delay: Duration, now: Millis) -> Result<bool, Fault> {
-    let delay_it = "UPDATE state SET due = ?1, since = ?2, lease = NULL WHERE id = ?3 AND lease = ?4";
+    let delay_it = "UPDATE state SET due = ?1, since = ?2, lease = NULL,
+                    place = 1 + (SELECT seq FROM sqlite_sequence WHERE name = 'state')
+                    WHERE id = ?3 AND lease = ?4";
     let values = (due_after(millis(delay), now), now, ticket.id, ticket.lease);
-    Ok(connection.prepare_cached(delay_it)?.execute(values)? == 1)
+    let is_delayed = connection.prepare_cached(delay_it)?.execute(values)? == 1;
+    if is_delayed {
+        connection.prepare_cached("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'state'")?.execute([])?;
+    }
+    Ok(is_delayed)
 }
 
 /// Moves the event to the dead-letter queue, under its own topic and number.

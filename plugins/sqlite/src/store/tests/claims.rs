@@ -295,15 +295,62 @@ fn an_event_that_comes_back_is_found_before_where_the_last_search_ended() {
     check_comes_back(|bench, reader, _, ticket| {
         bench.settle(reader, ticket, Verdict::Requeue);
     });
-    check_comes_back(|bench, reader, _, ticket| {
-        bench.settle(reader, ticket, Verdict::Retry(Duration::from_secs(5)));
-        bench.advance(Duration::from_secs(5));
-    });
     check_comes_back(|bench, _, path, ticket| {
         let mut other = Bench::open(path, bench.now);
         let owner = other.reader("orders", "");
         other.settle(&owner, ticket, Verdict::Requeue);
     });
+}
+
+#[test]
+fn a_delayed_event_is_found_before_where_the_last_search_ended() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let reader = bench.reader("orders", "o.*");
+    bench.publish("orders", vec![NewEvent { delay: Duration::from_secs(5), ..event("o.0", "delayed") }]);
+    for number in 1..=40 {
+        bench.publish("orders", vec![event("x", "foreign"); 20]);
+        bench.publish("orders", vec![event(&format!("o.{number}"), &number.to_string())]);
+    }
+    assert_eq!(bench.payloads(&reader, 10).len(), 10);
+    bench.advance(Duration::from_secs(5));
+    assert_eq!(bench.payloads(&reader, 2), ["delayed", "11"]);
+}
+
+#[test]
+fn an_event_that_failed_waits_behind_those_that_were_there_when_it_failed() {
+    for delay in [Duration::ZERO, Duration::from_secs(5)] {
+        let (_folder, path) = folder();
+        let mut bench = Bench::open(&path, start_of_time());
+        let reader = bench.reader("orders", "");
+        bench.publish("orders", ["bad", "second", "third"].map(|name| event("t", name)).to_vec());
+        let bad = bench.claim(&reader, 1)[0].ticket;
+        bench.settle(&reader, bad, Verdict::Retry(delay));
+        bench.publish("orders", vec![event("t", "later")]);
+        bench.advance(Duration::from_secs(5));
+        assert_eq!(bench.payloads(&reader, 9), ["second", "third", "bad", "later"], "{delay:?}");
+    }
+}
+
+#[test]
+fn events_that_fail_for_ever_keep_no_other_from_its_turn() {
+    let (_folder, path) = folder();
+    let mut bench = Bench::open(&path, start_of_time());
+    let reader = bench.reader("orders", "");
+    bench.publish("orders", vec![event("t", "bad"); 5]);
+    bench.publish("orders", vec![event("t", "good"); 2]);
+    let mut taken = Vec::new();
+    for _ in 0..12 {
+        let event = bench.claim(&reader, 1).remove(0);
+        taken.push(String::from_utf8(event.payload.to_vec()).unwrap());
+        bench.settle(
+            &reader,
+            event.ticket,
+            if taken.last().unwrap() == "bad" { Verdict::Retry(Duration::ZERO) } else { Verdict::Ack },
+        );
+    }
+    assert_eq!(taken.iter().position(|name| name == "good"), Some(5));
+    assert_eq!(taken.iter().filter(|name| *name == "good").count(), 2);
 }
 
 #[test]

@@ -50,6 +50,8 @@ struct Modelled {
     topic: &'static str,
     attempts: u32,
     due: i64,
+    /// Its place in the line.
+    place: i64,
     ticket: Option<Ticket>,
 }
 
@@ -69,6 +71,8 @@ struct World {
     tickets: Vec<Vec<Ticket>>,
     held: Vec<Vec<Hold>>,
     events: BTreeMap<i64, Modelled>,
+    /// The last number that was given to an event or to a place.
+    last: i64,
     now: Now,
 }
 
@@ -79,7 +83,8 @@ impl World {
         let mut benches: Vec<Bench> = (0..2).map(|_| Bench::open(&path, now)).collect();
         let readers = READERS.map(|(process, topics)| benches[process].reader("q", topics)).into();
         let (tickets, held) = (vec![Vec::new(); READERS.len()], vec![Vec::new(); READERS.len()]);
-        let mut world = Self { path, _folder: folder, benches, readers, tickets, held, events: BTreeMap::new(), now };
+        let mut world =
+            Self { path, _folder: folder, benches, readers, tickets, held, events: BTreeMap::new(), last: 0, now };
         MORE_TOPICS.iter().for_each(|topic| world.publish(0, topic, 1, 0));
         world
     }
@@ -100,8 +105,9 @@ impl World {
         let ids = self.benches[process].publish("q", vec![new; count]);
         let due = if delay == 0 { 0 } else { self.now.wall + delay as i64 * 1_000 };
         for id in ids {
-            assert!(self.events.last_key_value().is_none_or(|(&last, _)| last < id), "numbers grow");
-            self.events.insert(id, Modelled { topic, attempts: 0, due, ticket: None });
+            assert_eq!(id, self.last + 1, "numbers grow one by one");
+            self.last = id;
+            self.events.insert(id, Modelled { topic, attempts: 0, due, place: id, ticket: None });
         }
         self.renew(process);
     }
@@ -136,9 +142,10 @@ impl World {
         let filter = TopicFilter::new(&topics.split(' ').collect::<Vec<_>>());
         let now = self.now.wall;
         let is_free = |event: &&mut Modelled| event.due <= now && filter.matches(event.topic);
-        let free = self.events.iter_mut().filter(|(_, event)| is_free(event)).take(max);
+        let mut free: Vec<_> = self.events.iter_mut().filter(|(_, event)| is_free(event)).collect();
+        free.sort_by_key(|(_, event)| event.place);
+        free.truncate(max);
         let found = self.benches[process].claim(&self.readers[reader], max);
-        let free: Vec<_> = free.collect();
         assert_eq!(ids(&found), free.iter().map(|(id, _)| **id).collect::<Vec<_>>(), "claimed by {reader}");
         for (found, (_, event)) in found.iter().zip(free) {
             event.attempts += 1;
@@ -162,8 +169,11 @@ impl World {
             match verdict {
                 Verdict::Ack | Verdict::Reject => drop(self.events.remove(&ticket.id)),
                 Verdict::Requeue => (event.due, event.attempts) = (0, event.attempts - 1),
-                Verdict::Retry(delay) if delay.is_zero() => event.due = 0,
-                Verdict::Retry(delay) => event.due = now + delay.as_millis() as i64,
+                Verdict::Retry(delay) => {
+                    event.due = if delay.is_zero() { 0 } else { now + delay.as_millis() as i64 };
+                    self.last += 1;
+                    event.place = self.last;
+                }
             }
         }
         self.held[reader].retain(|hold| hold.ticket != ticket);
@@ -185,7 +195,9 @@ impl World {
     fn check_nothing_is_lost(&mut self) {
         let mut bench = Bench::open(&self.path, later(self.now, Duration::from_secs(100_000)));
         let reader = bench.reader("q", "");
-        let left: Vec<i64> = self.events.keys().copied().collect();
+        let mut left: Vec<_> = self.events.iter().collect();
+        left.sort_by_key(|(_, event)| event.place);
+        let left: Vec<i64> = left.into_iter().map(|(id, _)| *id).collect();
         assert_eq!(ids(&bench.claim(&reader, 10_000)), left);
     }
 }
