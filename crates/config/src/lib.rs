@@ -13,7 +13,6 @@ mod components;
 mod delivery;
 mod document;
 mod driver;
-pub mod duration;
 mod environment;
 mod format;
 mod host;
@@ -34,6 +33,6 @@ mod weak;
 
 pub use catalogue::Catalogue;
 pub use document::{Checked, Document};
-pub use duration::HumanDuration;
+pub use siphon_duration::{self as duration, HumanDuration};
 pub use model::Config;
 pub use problem::{Problem, Severity};

@@ -2,7 +2,7 @@
 //!
 //! Source: `mapstructure` with weak decoding, as observed on KrakenD CE 2.13.
 
-use crate::duration::SignedDuration;
+use siphon_duration::SignedDuration;
 use crate::tree::{Node, Value};
 
 /// What a reader should know about a value that was taken all the same. Reads on after the value.

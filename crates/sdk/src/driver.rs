@@ -107,7 +107,8 @@ pub trait Settler: Send + 'static {
         }
     }
 
-    /// Says goodbye after the last settlement. Returns when settlements are on the wire.
+    /// Says goodbye after the last settlement, or after an error, as far as that still goes. Returns when settlements are
+    /// on the wire.
     fn close(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
     }

@@ -67,6 +67,7 @@ pub use export::{sink, source};
 pub use message::{Batch, Message, OutgoingMessage};
 pub use schemars;
 pub use siphon_abi::{Capabilities, Component};
+pub use siphon_duration::HumanDuration;
 
 #[doc(hidden)]
 pub mod private {

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use siphon_sdk::Finding;
+use siphon_sdk::{Finding, HumanDuration};
 
-use crate::duration;
 use crate::store::Route;
 
 /// A shorter lease would be renewed several times a second for nothing.
@@ -29,9 +28,8 @@ pub struct Config {
 
     /// How long events that are being worked on stay away from others after their process was killed. Duration between
     /// `1s` and `24h`. Default: `30s`. It does not limit the work: while the process lives, the lease is renewed.
-    #[serde(default = "default_lease", deserialize_with = "duration::deserialize")]
-    #[schemars(with = "String", default = "default_lease_text")]
-    pub lease: Duration,
+    #[serde(default = "default_lease")]
+    pub lease: HumanDuration,
 
     /// Name of the queue in the same file that takes rejected events. Default: the queue's name with `.dead` behind it.
     #[serde(default)]
@@ -49,8 +47,8 @@ impl Config {
         };
         refuse(self.path.as_os_str().is_empty(), "path", "is empty: name the queue file, such as `events.db`");
         refuse(self.queue.is_empty(), "queue", "is empty: name the queue, such as `orders`");
-        let is_usual = (SHORTEST_LEASE..=LONGEST_LEASE).contains(&self.lease);
-        refuse(!is_usual, "lease", &format!("is {:?}: allowed is `1s` to `24h`", self.lease));
+        let is_usual = (SHORTEST_LEASE..=LONGEST_LEASE).contains(&self.lease.0);
+        refuse(!is_usual, "lease", &format!("is {}: allowed is `1s` to `24h`", self.lease));
         let dead = self.dead_letter_queue.as_deref();
         refuse(dead == Some(""), "dead_letter_queue", "is empty: name a queue, or leave the key out");
         let is_circle = dead == Some(&self.queue) && !self.queue.is_empty();
@@ -65,12 +63,8 @@ impl Config {
     }
 }
 
-fn default_lease() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn default_lease_text() -> &'static str {
-    "30s"
+fn default_lease() -> HumanDuration {
+    HumanDuration(Duration::from_secs(30))
 }
 
 #[cfg(test)]
@@ -98,7 +92,7 @@ mod tests {
     #[test]
     fn the_shortest_configuration_is_a_path_and_a_queue() {
         let config = parse(r#"{"path": "events.db", "queue": "orders"}"#).unwrap();
-        assert_eq!((config.lease, config.findings()), (Duration::from_secs(30), Vec::new()));
+        assert_eq!((config.lease.0, config.findings()), (Duration::from_secs(30), Vec::new()));
         assert_eq!(config.route().dead_letter_queue, "orders.dead");
     }
 
@@ -106,7 +100,7 @@ mod tests {
     fn every_key_is_read() {
         let json = r#"{"path": "a/b.db", "queue": "q", "lease": "1m", "dead_letter_queue": "failed"}"#;
         let config = parse(json).unwrap();
-        assert_eq!((config.path, config.lease), ("a/b.db".into(), Duration::from_secs(60)));
+        assert_eq!((config.path, config.lease.0), ("a/b.db".into(), Duration::from_secs(60)));
         assert_eq!(config.dead_letter_queue.as_deref(), Some("failed"));
     }
 
@@ -114,7 +108,7 @@ mod tests {
     fn all_that_is_wrong_is_told_at_once() {
         let json = r#"{"path": "", "queue": "", "lease": "10ms", "dead_letter_queue": ""}"#;
         check(json, &["path is empty", "queue is empty", "lease is 10ms: ", "dead_letter_queue is empty"]);
-        check(r#"{"path": "p", "queue": "q", "lease": "25h"}"#, &["lease is 90000s: allowed is `1s` to `24h`"]);
+        check(r#"{"path": "p", "queue": "q", "lease": "25h"}"#, &["lease is 25h0m0s: allowed is `1s` to `24h`"]);
         check(r#"{"path": "p", "queue": "q", "dead_letter_queue": "q"}"#, &["dead_letter_queue is the queue itself"]);
     }
 
@@ -123,7 +117,7 @@ mod tests {
         let error = parse(r#"{"path": "p", "queue": "q", "leese": "1s"}"#).unwrap_err();
         assert!(error.starts_with("unknown field `leese`, expected one of `path`, `queue`, `lease`"), "{error}");
         let error = parse(r#"{"path": "p", "queue": "q", "lease": "soon"}"#).unwrap_err();
-        assert!(error.starts_with("`soon` is not a duration: write `30s`"), "{error}");
+        assert!(error.starts_with("\"soon\" is no duration; write something like 5s"), "{error}");
         assert!(parse(r#"{"path": "p"}"#).unwrap_err().starts_with("missing field `queue`"));
     }
 
@@ -132,7 +126,7 @@ mod tests {
         let schema = schema_for!(Config).to_value();
         let of = |pointer: &str| schema.pointer(pointer).cloned().unwrap_or_default();
         assert_eq!(of("/properties/lease/default"), "30s");
-        assert_eq!(of("/properties/lease/type"), "string");
+        assert_eq!(of("/properties/lease/type"), serde_json::json!(["string", "integer"]));
         assert_eq!(of("/required"), serde_json::json!(["path", "queue"]));
         assert_eq!(of("/additionalProperties"), false);
         for key in ["path", "queue", "lease", "dead_letter_queue"] {

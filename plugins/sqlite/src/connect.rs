@@ -34,7 +34,7 @@ impl Source for Queue {
     async fn connect(config: Config, context: Context) -> Result<(Reader, Judge), Error> {
         let store = Store::open(&config.path).await.map_err(cannot_open)?;
         let filter = TopicFilter::new(&context.topics);
-        let consumer = store.consumer(config.route(), filter, config.lease).await.map_err(broken)?;
+        let consumer = store.consumer(config.route(), filter, config.lease.0).await.map_err(broken)?;
         let consumer = Arc::new(consumer);
         Ok((Reader::new(consumer.clone(), &config.queue), Judge::new(consumer)))
     }
@@ -63,7 +63,7 @@ pub fn closed() -> Error {
 mod tests {
     use std::time::Duration;
 
-    use siphon_sdk::{OutgoingMessage, Settlement, Settler as _, Sink as _, Verdict};
+    use siphon_sdk::{HumanDuration, OutgoingMessage, Settlement, Settler as _, Sink as _, Verdict};
 
     use super::*;
     use crate::publish::Publisher;
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn config(path: &std::path::Path) -> Config {
-        let (path, queue, lease) = (path.to_owned(), "orders".to_owned(), Duration::from_secs(30));
+        let (path, queue, lease) = (path.to_owned(), "orders".to_owned(), HumanDuration(Duration::from_secs(30)));
         Config { path, queue, lease, dead_letter_queue: None }
     }
 

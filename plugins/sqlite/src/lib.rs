@@ -9,7 +9,6 @@
 mod config;
 mod connect;
 mod consume;
-mod duration;
 mod publish;
 mod settle;
 mod store;

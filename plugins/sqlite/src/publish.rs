@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use siphon_sdk::{Context, Error, Finding, OutgoingMessage, Sink};
+use siphon_sdk::{Context, Error, Finding, HumanDuration, OutgoingMessage, Sink};
 
 use crate::config::Config;
 use crate::connect::{broken, cannot_open, closed};
 use crate::store::{MAX_EVENT_BYTES, NewEvent, Store};
-use crate::{KEYS, LABEL, duration, topic};
+use crate::{KEYS, LABEL, topic};
 
 /// The queue as a place to publish to.
 pub struct Publisher {
@@ -113,7 +113,8 @@ fn topic_of(message: &OutgoingMessage, topics: &[String]) -> Result<String, Erro
 
 fn delay(value: &Bytes) -> Result<Duration, Error> {
     let text = text("delay", value)?;
-    duration::parse(&text).ok_or_else(|| refused(format!("delay `{text}` is not a duration: write `30s` or `5m`")))
+    let delay = text.parse::<HumanDuration>().map_err(|error| refused(format!("delay {text:?} {error}")))?;
+    Ok(delay.0)
 }
 
 fn text(name: &str, value: &Bytes) -> Result<String, Error> {
@@ -164,7 +165,7 @@ mod tests {
         let found = event(&message("a", &[("message_id", "7"), ("delay", "1m30s")]), &[]).unwrap();
         assert_eq!((found.message_id.as_deref(), found.delay), (Some("7"), Duration::from_secs(90)));
         let error = event(&message("a", &[("delay", "soon")]), &[]).unwrap_err();
-        assert_eq!(error.to_string(), "delay `soon` is not a duration: write `30s` or `5m`");
+        assert_eq!(error.to_string(), "delay \"soon\" is no duration; write something like 5s or 500ms");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::driver::{Receiver, Settlement, Settler, Source, Verdict};
 use crate::message::Batch;
 use crate::{Context, Error};
 
-/// How long the last settlements may take after the receiving half has failed.
+/// How long the last settlements and the goodbye may take after the connection has failed.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
 /// The host's wish to end.
@@ -84,7 +84,11 @@ async fn drive(mut receiver: impl Receiver, mut settler: impl Settler, shared: &
     match ended {
         Ok(Some(closing)) => close(settler, closing, shared).await,
         Ok(None) => End::Closed,
-        Err(error) => End::Failed(error),
+        Err(error) => {
+            // Perhaps it can still give back what it holds; it has ended either way.
+            let _ = timeout(LAST_FLUSH, settler.close()).await;
+            End::Failed(error)
+        }
     }
 }
 

@@ -101,7 +101,9 @@ fn try_open(path: &Path) -> Result<Connection, Fault> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     // One snapshot: another process may be laying it out this very moment.
-    let is_new = recognise(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?)?;
+    let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let is_new = recognise(&snapshot)?;
+    drop(snapshot);
     use_log(&connection)?;
     if is_new {
         lay_out(&mut connection)?;

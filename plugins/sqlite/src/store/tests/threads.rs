@@ -103,11 +103,11 @@ fn a_lease_outlives_itself_while_its_consumer_lives() {
         let (_folder, path) = folder();
         let store = Store::open(&path).await.unwrap();
         publish(&store, "1").await;
-        let lease = Duration::from_millis(300);
+        let lease = Duration::from_millis(800);
         let reader = consumer(&store, &[], lease).await;
         let mine = reader.claim(1).await.unwrap();
         let other = consumer(&Store::open_alone(&path).await.unwrap(), &[], LEASE).await;
-        let stolen = tokio::time::timeout(lease * 4, other.claim(1)).await;
+        let stolen = tokio::time::timeout(lease * 2, other.claim(1)).await;
         assert!(stolen.is_err(), "{stolen:?}");
         assert_eq!(reader.settle(vec![ack(&mine[0])]).await, Ok(vec![Settled::Done]));
     });

@@ -2,9 +2,14 @@
 //!
 //! Source: Go, `time.ParseDuration` and `Duration.String`: <https://pkg.go.dev/time#ParseDuration>.
 
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time that may be negative, as Go has it: 64 bits of nanoseconds, 292 years either way.
@@ -21,6 +26,8 @@ pub enum DurationError {
     UnknownUnit(String),
     OutOfRange,
     NoDuration,
+    /// Only of [`HumanDuration`].
+    Negative,
 }
 
 impl fmt::Display for DurationError {
@@ -33,6 +40,7 @@ impl fmt::Display for DurationError {
             }
             Self::OutOfRange => formatter.write_str("is out of range; a duration has at most 292 years"),
             Self::NoDuration => formatter.write_str("is no duration; write something like 5s or 500ms"),
+            Self::Negative => formatter.write_str("is negative"),
         }
     }
 }
@@ -200,6 +208,14 @@ impl From<HumanDuration> for Duration {
     }
 }
 
+impl FromStr for HumanDuration {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, DurationError> {
+        SignedDuration::parse(text)?.unsigned().map(Self).ok_or(DurationError::Negative)
+    }
+}
+
 impl fmt::Display for HumanDuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanoseconds = u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX);
@@ -219,6 +235,20 @@ impl<'de> Deserialize<'de> for HumanDuration {
     }
 }
 
+impl JsonSchema for HumanDuration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
+}
+
 struct HumanVisitor;
 
 impl de::Visitor<'_> for HumanVisitor {
@@ -229,9 +259,7 @@ impl de::Visitor<'_> for HumanVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
-        let signed = SignedDuration::parse(text).map_err(|error| E::custom(format!("{text:?} {error}")))?;
-        let unsigned = signed.unsigned().ok_or_else(|| E::custom(format!("{text:?} is negative")))?;
-        Ok(HumanDuration(unsigned))
+        text.parse().map_err(|error: DurationError| E::custom(format!("{text:?} {error}")))
     }
 
     fn visit_u64<E: de::Error>(self, nanoseconds: u64) -> Result<HumanDuration, E> {
@@ -305,6 +333,12 @@ mod tests {
         assert!(read("\"-2s\"").expect_err("negative").contains("\"-2s\" is negative"));
         assert!(read("\"5\"").expect_err("no unit").contains("has no unit; write 5s"));
         assert!(read("true").expect_err("boolean").contains("a duration such as"));
+    }
+
+    #[test]
+    fn its_schema_takes_texts_and_numbers() {
+        let schema = schemars::schema_for!(HumanDuration).to_value();
+        assert_eq!(schema["type"], serde_json::json!(["string", "integer"]));
     }
 
     proptest! {
