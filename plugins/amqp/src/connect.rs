@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,9 +114,18 @@ impl Link {
 async fn open(address: &Address, settings: Option<&TlsSettings>, agent: &str) -> Result<(Connection, Channel), Error> {
     let tls = address.is_tls.then(|| tls::connector(address, settings)).transpose()?;
     let runtime = lapin::runtime::default_runtime().map_err(error::unexpected)?;
-    let place = runtime.to_socket_addrs((address.host.clone(), address.port));
     let not_reached = |error: io::Error| error::not_reached(address, &error);
-    let stream = AsyncTcpStream::connect(&runtime, place).await.map_err(not_reached)?;
+    let dialling = async {
+        match address.host.parse::<IpAddr>() {
+            // Looking up a name takes a thread for ten seconds.
+            Ok(ip) => AsyncTcpStream::connect(&runtime, SocketAddr::new(ip, address.port)).await,
+            Err(_) => {
+                let place = runtime.to_socket_addrs((address.host.clone(), address.port));
+                AsyncTcpStream::connect(&runtime, place).await
+            }
+        }
+    };
+    let stream = dialling.await.map_err(not_reached)?;
     if let AsyncTcpStream::Plain(stream) = &stream {
         // An acknowledgement that waits for the one before costs 40 ms. A socket that cannot is not worth an error.
         let _ = stream.get_ref().set_nodelay(true);
