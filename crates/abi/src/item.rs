@@ -32,7 +32,9 @@ pub struct Handle {
     pub generation: u64,
 }
 
-/// A message or a notice, in the order in which things happened.
+/// A message or a notice. Messages come in the broker's order, and notices in the order in which things happened. A notice
+/// overtakes the messages that it does not concern; those that it makes stale, and that the host has not taken, never come:
+/// the driver gives them back by itself.
 ///
 /// All slices live until `release(owner)`, which is called exactly once, from any thread, possibly after the source was
 /// closed and freed. What a kind does not use is empty, 0, or as the field says.

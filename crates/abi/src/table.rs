@@ -36,7 +36,7 @@ pub struct OpenArgs<'a> {
 pub struct Poll(pub u32);
 
 impl Poll {
-    /// The source lives. With no item filled in, the doorbell will ring.
+    /// The source lives. When messages were asked for and no item was filled in, the doorbell will ring.
     pub const OPEN: Self = Self(0);
     /// The source ended as asked; there will be no more items.
     pub const CLOSED: Self = Self(1);
@@ -61,8 +61,9 @@ pub struct SourceTable {
     pub check: unsafe extern "C" fn(*const OpenArgs<'_>) -> RVec<Finding>,
     /// Checks the configuration and returns; connecting goes on behind it and shows as items.
     pub open: unsafe extern "C" fn(*const OpenArgs<'_>, Doorbell) -> Res<Object>,
-    /// Fills up to `max` items into the array, never blocks.
-    pub next: unsafe extern "C" fn(Object, items: *mut Item, max: u32) -> Next,
+    /// Fills up to `places` items into the array, at most `messages` of them messages; never blocks. The doorbell rings for
+    /// notices and for the end also when no message was asked for: a host that has no place for messages must hear them.
+    pub next: unsafe extern "C" fn(Object, items: *mut Item, places: u32, messages: u32) -> Next,
     /// Why the source broke; after [`Poll::FAILED`].
     pub error: unsafe extern "C" fn(Object) -> DriverError,
     /// Takes settlements from the front of the array and returns how many; the doorbell rings when there is room for the

@@ -33,6 +33,6 @@ mod weak;
 
 pub use catalogue::Catalogue;
 pub use document::{Checked, Document};
-pub use siphon_duration::{self as duration, HumanDuration};
 pub use model::Config;
 pub use problem::{Problem, Severity};
+pub use siphon_duration::{self as duration, HumanDuration};

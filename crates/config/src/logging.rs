@@ -41,7 +41,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<Logging> {
         let place = section.field("syslog");
         place.iter().for_each(|place| place.error("\"syslog\" is not in this build of siphon; write to stdout"));
     } else if !logging.stdout {
-        field.warning("neither stdout nor anything else is on: there will be no log");
+        field.notice("stdout is off: the log goes to standard error");
     }
     without_effect(&section, &WITHOUT_EFFECT);
     section.finish(Severity::Warning);

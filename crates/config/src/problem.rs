@@ -45,6 +45,11 @@ impl Problem {
         self
     }
 
+    /// The place and the message, without the severity: for a log, which has levels of its own.
+    pub fn placed(&self) -> impl fmt::Display {
+        Placed(self)
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -52,18 +57,27 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: ", self.severity)?;
-        if !self.file.is_empty() {
-            write!(formatter, "{}", self.file)?;
-            if let Some(at) = self.at {
+        write!(formatter, "{}: {}", self.severity, self.placed())
+    }
+}
+
+/// See [`Problem::placed`].
+struct Placed<'a>(&'a Problem);
+
+impl fmt::Display for Placed<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { file, at, path, message, .. } = self.0;
+        if !file.is_empty() {
+            write!(formatter, "{file}")?;
+            if let Some(at) = at {
                 write!(formatter, ":{}:{}", at.line, at.column)?;
             }
             formatter.write_str(": ")?;
         }
-        if !self.path.is_empty() {
-            write!(formatter, "{}: ", self.path)?;
+        if !path.is_empty() {
+            write!(formatter, "{path}: ")?;
         }
-        formatter.write_str(&self.message)
+        formatter.write_str(message)
     }
 }
 

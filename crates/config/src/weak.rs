@@ -2,8 +2,8 @@
 //!
 //! Source: `mapstructure` with weak decoding, as observed on KrakenD CE 2.13.
 
-use siphon_duration::SignedDuration;
 use crate::tree::{Node, Value};
+use siphon_duration::SignedDuration;
 
 /// What a reader should know about a value that was taken all the same. Reads on after the value.
 #[derive(Debug, PartialEq)]

@@ -89,9 +89,10 @@ impl Agent {
             pipe.push(start(event, epoch));
         });
         (0..given_back).for_each(|_| self.status.count_given_back());
-        while !turn.is_dry {
-            let places = self.deliveries.places(now);
-            if places == 0 {
+        loop {
+            let places = if turn.is_dry { 0 } else { self.deliveries.places(now) };
+            // Without a place only notices are taken, and only when the bell has announced something.
+            if places == 0 && !turn.has_rung {
                 break;
             }
             let taken = source.next(places, |arrival| {
@@ -99,7 +100,8 @@ impl Agent {
                     pipe.push(start(event, epoch));
                 }
             })?;
-            turn.is_dry = taken == 0;
+            turn.is_dry |= places > 0 && taken == 0;
+            turn.has_rung = places == 0 && taken > 0;
         }
         self.status.set_load(self.deliveries.running(), self.deliveries.waiting());
         Ok(())
@@ -150,12 +152,11 @@ impl Agent {
         turn: &mut Turn,
         pipe: &mut FuturesUnordered<F>,
     ) {
-        turn.wake_at(self.deliveries.next_wake());
-        let is_listening = turn.is_dry || !self.deliveries.unsent().is_empty();
+        turn.wake_at(self.deliveries.next_wake(turn.is_dry));
         tokio::select! {
             biased;
             // First, though it is cheap to ask: a pipe that always has something must not starve the intake.
-            () = source.rung(), if is_listening => turn.is_dry = false,
+            () = source.rung() => (turn.is_dry, turn.has_rung) = (false, true),
             Some(finished) = pipe.next(), if !pipe.is_empty() => {
                 self.finished(finished);
                 // All that is ready now is settled together.
@@ -234,12 +235,13 @@ impl Agent {
     }
 
     /// Gives back what waits, lets the pipe finish within the grace period, settles, says goodbye.
-    async fn drain<F: Future<Output = Finished>>(&mut self, source: Source, pipe: &mut FuturesUnordered<F>) {
+    async fn drain<F: Future<Output = Finished>>(&mut self, mut source: Source, pipe: &mut FuturesUnordered<F>) {
         let start = Instant::now();
         let before = self.in_pipe.len();
-        let given_back = self.deliveries.drain();
-        self.flush(&source);
-        self.finish_pipe(&source, pipe, start + self.spec.drain).await;
+        drop(source.pause(true)); // asked, and not awaited: a driver that stalls must not hold up the end
+        let mut given_back = self.deliveries.drain() + self.return_arrivals(&mut source);
+        given_back += self.finish_pipe(&mut source, pipe, start + self.spec.drain).await;
+        pipe.clear(); // before its events go back: nobody else may work on them at the same time
         let abandoned = std::mem::take(&mut self.in_pipe);
         abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));
         self.flush_all(&source).await;
@@ -250,22 +252,40 @@ impl Agent {
         AgentDrained { finished, given_back, abandoned, took: start.elapsed() }.emit(&self.spec.label);
     }
 
+    /// Gives back untouched what the driver has ready: others can have it. Returns how many.
+    fn return_arrivals(&mut self, source: &mut Source) -> usize {
+        let mut count = 0;
+        let mut give_back = |arrival| {
+            if let Arrival::Event(event) = arrival {
+                self.deliveries.abandon(event.handle());
+                count += 1;
+            }
+        };
+        while let Ok(1..) = source.next(usize::MAX, &mut give_back) {}
+        self.flush(source);
+        count
+    }
+
+    /// Lets the pipe finish until the time is up; returns how many events came meanwhile and were given back.
     async fn finish_pipe<F: Future<Output = Finished>>(
         &mut self,
-        source: &Source,
+        source: &mut Source,
         pipe: &mut FuturesUnordered<F>,
         until: Instant,
-    ) {
+    ) -> usize {
         let mut shutdown = self.shutdown.clone();
+        let mut given_back = 0;
         while !pipe.is_empty() {
             tokio::select! {
                 biased;
-                () = shutdown.reached(Phase::Ending) => return,
+                () = shutdown.reached(Phase::Ending) => break,
+                () = source.rung() => given_back += self.return_arrivals(source),
                 Some(finished) = pipe.next() => self.finished(finished),
-                () = sleep_until(until) => return,
+                () = sleep_until(until) => break,
             }
             self.flush(source);
         }
+        given_back
     }
 
     fn patience(&self) -> Duration {
@@ -288,6 +308,8 @@ impl Agent {
 struct Turn {
     /// The driver had nothing; its doorbell will ring.
     is_dry: bool,
+    /// The doorbell has rung since the driver was last asked.
+    has_rung: bool,
     next_health: Instant,
     ping: Option<Ping>,
     /// One timer for all: registering one each turn would cost more than the turn.
@@ -299,7 +321,14 @@ impl Turn {
     fn new(mut shutdown: Shutdown, health_interval: Duration) -> Self {
         let next_health = Instant::now() + health_interval;
         let draining = Box::pin(async move { shutdown.reached(Phase::Draining).await });
-        Self { is_dry: false, next_health, ping: None, alarm: Box::pin(sleep_until(next_health)), draining }
+        Self {
+            is_dry: false,
+            has_rung: false,
+            next_health,
+            ping: None,
+            alarm: Box::pin(sleep_until(next_health)),
+            draining,
+        }
     }
 
     /// Sets the alarm for `wake`, or for the next look at the broker's health.
@@ -312,7 +341,7 @@ impl Turn {
 }
 
 /// Whole milliseconds, for the log.
-fn rounded(wait: Duration) -> Duration {
+pub(crate) fn rounded(wait: Duration) -> Duration {
     Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 

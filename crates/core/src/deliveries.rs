@@ -125,14 +125,14 @@ impl Deliveries {
     pub(crate) fn take_due(&mut self, now: Instant, mut again: impl FnMut(Event)) -> usize {
         let mut given_back = 0;
         while self.waiting.next_due().is_some_and(|due| due <= now) {
-            let has_place = self.running < self.workers;
+            let has_place = self.running < self.workers && self.has_token(now);
             match self.waiting.take_due(now) {
                 Some(Held::GiveBack { handle, .. }) => {
                     given_back += 1;
                     self.settle(handle, Verdict::RETRY, Duration::ZERO);
                 }
                 Some(Held::Again(event)) if has_place => {
-                    self.running += 1;
+                    self.started();
                     again(event);
                 }
                 Some(held @ Held::Again(_)) => {
@@ -183,13 +183,23 @@ impl Deliveries {
         self.unsent.drain(..count);
     }
 
-    /// When there is something to do without anything happening: a wait ends, or a token comes.
-    pub(crate) fn next_wake(&self) -> Option<Instant> {
-        let is_held_up = !self.is_draining && self.running < self.workers;
-        let token = self.rate.as_ref().filter(|_| is_held_up).map(TokenBucket::next);
-        // With all workers busy a due event waits for a place, not for a time.
-        let due = self.waiting.next_due().filter(|_| self.running < self.workers || self.can_give_back());
-        token.into_iter().chain(due).min()
+    /// When there is something to do without anything happening: a wait ends, or a token comes for what could use it.
+    /// `is_dry`: the driver has nothing more at the moment.
+    pub(crate) fn next_wake(&self, is_dry: bool) -> Option<Instant> {
+        let has_worker = !self.is_draining && self.running < self.workers;
+        let token = self.rate.as_ref().map(TokenBucket::next);
+        let takes_more = has_worker && !is_dry && self.waiting.len() < self.held_limit;
+        let due = self.waiting.next_due();
+        let due = match self.can_give_back() {
+            true => due,
+            // With all workers busy it waits for a place, not for a time.
+            false => due.filter(|_| has_worker).map(|due| token.map_or(due, |token| token.max(due))),
+        };
+        token.filter(|_| takes_more).into_iter().chain(due).min()
+    }
+
+    fn has_token(&mut self, now: Instant) -> bool {
+        self.rate.as_mut().is_none_or(|rate| rate.available(now) > 0)
     }
 
     pub(crate) fn running(&self) -> usize {

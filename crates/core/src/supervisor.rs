@@ -8,13 +8,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use siphon_telemetry::{AgentFailed, AgentLost, AgentStarted, FailureLog};
 use tokio::time::Instant;
 
-use crate::connection::{Agent, ConnectionEnd, Finished};
+use crate::connection::{Agent, ConnectionEnd, Finished, rounded};
 use crate::deliveries::Deliveries;
+use crate::delivery::{Next, Reconnect};
 use crate::plugin::{DriverError, Event, Source};
 use crate::{AgentSpec, AgentState, AgentStatus, Handler, Phase, Shutdown, attempt};
-
-/// A connection that lasted longer than this was a good one: the next is tried at once, and retries count anew.
-const LONG_RUN: Duration = Duration::from_secs(5);
 
 /// How an agent ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,24 +55,23 @@ impl Agent {
     ) -> AgentEnd {
         // Outlives connections: an event that is in the pipe when its connection breaks still occupies its worker.
         let mut pipe = FuturesUnordered::new();
-        let mut tries = 0;
+        let mut reconnect = Reconnect::new(self.spec.backoff, self.spec.max_retries);
         loop {
-            self.status.set_state(AgentState::Connecting);
-            self.status.set_attempts(tries + 1);
+            self.status.set_attempts(reconnect.attempt());
             let error = match self.connect(&mut pipe, start).await {
                 ConnectionEnd::Drained => return AgentEnd::Drained,
                 ConnectionEnd::Lost(error) => error,
             };
+            self.status.set_state(AgentState::Connecting); // before it waits: what is lost must not be shown as running
             self.status.failed_with(&error.to_string());
-            let was_long = self.connected_at.take().is_some_and(|since| since.elapsed() > LONG_RUN);
-            tries = if was_long { 0 } else { tries + 1 };
-            if !error.is_temporary() || self.spec.max_retries.is_some_and(|limit| tries > limit) {
-                AgentFailed { reason: &error.to_string(), attempts: tries.max(1) }.emit(&self.spec.label);
+            let lasted = self.connected_at.take().map(|since| since.elapsed());
+            let Next::Again { after } = reconnect.lost(lasted, error.is_temporary(), fastrand::f64()) else {
+                let attempts = reconnect.failed().max(1);
+                AgentFailed { reason: &error.to_string(), attempts }.emit(&self.spec.label);
                 return AgentEnd::Failed(error.to_string());
-            }
-            let wait = if was_long { Duration::ZERO } else { self.spec.backoff.delay(tries, fastrand::f64()) };
-            AgentLost { reason: &error.to_string(), wait }.emit(&self.spec.label);
-            if self.sleep(wait, &mut pipe).await {
+            };
+            AgentLost { reason: &error.to_string(), wait: rounded(after) }.emit(&self.spec.label);
+            if self.sleep(after, &mut pipe).await {
                 return AgentEnd::Drained;
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::http::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER};
 use ::http::{Method, Request as HttpRequest};
 use siphon_config::model::{Backend, Encoding};
 
@@ -132,7 +132,12 @@ impl Reading {
 
     /// `no-op`: whatever came is a success.
     async fn as_it_came(&self, answer: Answer) -> Result<Response, PipeError> {
-        let (status, headers) = (Some(answer.status.as_u16()), answer.headers.clone());
+        let (status, mut headers) = (Some(answer.status.as_u16()), answer.headers.clone());
+        if answer.is_packed() {
+            // They are about the packed body, which nobody sees.
+            headers.remove(CONTENT_ENCODING);
+            headers.remove(CONTENT_LENGTH);
+        }
         let raw = Some(answer.read().await?);
         Ok(Response { data: Json::object(Object::new()), complete: true, status, headers, raw })
     }

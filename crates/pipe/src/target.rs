@@ -97,6 +97,9 @@ impl Host {
         if authority.as_str().contains('@') {
             return Err("user and password in a host are not in this build of siphon; take them out of the host".into());
         }
+        if !is_callable(&authority) {
+            return Err(format!("host {text} has no name or a port that is none; ports go up to 65535"));
+        }
         let base = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
         Ok(Self { scheme, authority, base, fixed: None })
     }
@@ -112,6 +115,14 @@ impl Host {
         parts.path_and_query = Some(PathAndQuery::try_from(path.as_str()).map_err(|error| invalid(&error))?);
         Uri::from_parts(parts).map_err(|error| invalid(&error))
     }
+}
+
+/// Whether there is a name, and a port that is one if there is any: the type lets more through.
+pub(crate) fn is_callable(authority: &Authority) -> bool {
+    let text = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let port = text.strip_prefix(authority.host()).unwrap_or(text);
+    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    !authority.host().is_empty() && (port.is_empty() || is_port(port))
 }
 
 /// A `url_pattern`, its text ready to be sent.
@@ -292,7 +303,8 @@ mod tests {
 
     #[test]
     fn what_no_url_can_be_made_of_is_refused() {
-        let cases: [(&[&str], &str, &[&str]); 4] = [
+        let cases: [(&[&str], &str, &[&str]); 5] = [
+            (&["http://h:123456", "http://:80"], "/", &["ports go up to 65535", ""]),
             (&["h"], "/", &["lacks its scheme"]),
             (&["amqp://h", "http://u:p@h"], "/", &["amqp host is not in this build", "user and password"]),
             (&["http://h"], "/a%zz", &["invalid URL escape \"%zz\""]),

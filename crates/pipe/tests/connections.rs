@@ -132,6 +132,14 @@ async fn a_body_that_does_not_end_is_given_up_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_refusal_does_not_wait_for_its_body() {
+    let server = Server::start(|_| Action::Answer(b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\n{".to_vec())).await;
+    let reply = run(&pipe(vec![backend(&server.url(), "/no")]), "{}").await;
+    assert_eq!(kind(&reply), Some(FailureKind::Status(500)));
+    tokio::time::timeout(PATIENCE, server.closed(1)).await.expect("closed by the client");
+}
+
+#[tokio::test]
 async fn a_backend_that_never_begins_to_answer_can_have_a_limit_of_its_own() {
     let server = Server::start(|_| Action::Stall).await;
     let settings = HttpSettings { response_header_timeout: Some(Duration::from_millis(20)), ..http() };
@@ -186,15 +194,10 @@ async fn a_reply_beyond_the_limit_is_not_read_further() {
     let endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let chunk = [b"100000\r\n".as_slice(), &vec![b' '; 0x10_0000], b"\r\n"].concat();
     let bomb = bytes(200, &["Content-Encoding: gzip"], gzip(&vec![b' '; REPLY_LIMIT + 1]));
-    let scripts: [fn(&[Vec<u8>; 4]) -> Action; 3] = [
-        |parts| Action::Flood(parts[0].clone(), b"x".to_vec()),
-        |parts| Action::Flood(parts[1].clone(), parts[2].clone()),
-        |parts| Action::Answer(parts[3].clone()),
-    ];
-    let parts = [announced.into_bytes(), endless, chunk, bomb];
-    for script in scripts {
-        let parts = parts.clone();
-        let server = Server::start(move |_| script(&parts)).await;
+    let actions =
+        [Action::Flood(announced.into_bytes(), b"x".to_vec()), Action::Flood(endless, chunk), Action::Answer(bomb)];
+    for action in actions {
+        let server = Server::start(move |_| action.clone()).await;
         let reply = run(&pipe(vec![backend(&server.url(), "/o")]), "{}").await;
         assert_eq!(error(&reply), format!("Post \"{}/o\": the reply is larger than {REPLY_LIMIT} bytes", server.url()));
         assert_eq!(kind(&reply), Some(FailureKind::Invalid));

@@ -72,18 +72,22 @@ async fn a_slow_part_is_given_up_at_85_percent_and_the_rest_is_kept() {
     let started = Instant::now();
     let limit = Duration::from_millis(400);
     let reply = pipe.run(event("{}"), started + limit).await;
-    let took = started.elapsed();
     assert_eq!(data(&reply).as_deref(), Some("{\"id\":1,\"s\":\"A\"}"));
     assert_eq!(error(&reply), "context deadline exceeded");
     assert_eq!(reply.error.map(|error| error.kind()), Some(FailureKind::Timeout));
-    assert!(took >= limit * 85 / 100 && took < limit, "{took:?}");
+    // Had the pipe's own deadline ended the run, there would be no data.
+    assert!(started.elapsed() >= limit * 85 / 100);
 }
 
 #[tokio::test]
 async fn all_backends_are_called_at_once() {
     let server = Server::start(|_| Action::Stall).await;
     let pipe = pipe(backends(&server, &["/1", "/2", "/3", "/4"]));
-    let reply = pipe.run(event("{}"), Instant::now() + Duration::from_millis(200)).await;
-    assert_eq!(error(&reply).lines().count(), 4);
-    assert_eq!(server.seen().len(), 4);
+    tokio::select! {
+        reply = run(&pipe, "{}") => panic!("nobody answered, and yet: {reply:?}"),
+        () = server.called(4) => {}
+    }
+    let mut paths: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
+    paths.sort();
+    assert_eq!(paths, ["/1", "/2", "/3", "/4"]);
 }

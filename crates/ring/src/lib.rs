@@ -5,6 +5,9 @@
 //! the host sleeps*. The flag that says so lives under the same lock as the queue: a wake-up cannot be lost, and
 //! `tests/loom.rs` lets every interleaving try. The lock is held for moves of messages only, never across a call out.
 //!
+//! Notices (the connection is gone, a partition is somebody else's) have a lane of their own: they overtake messages, take
+//! no room, and always ring, because a host whose places are all taken does not look at messages, but must hear them.
+//!
 //! The queue counts messages and bytes; its owner asks [`Ring::room`] before it fetches more. It never refuses: what a
 //! broker has delivered must have a place.
 
@@ -35,9 +38,10 @@ pub struct Ring<T, E> {
 
 #[derive(Debug)]
 struct State<T, E> {
-    items: VecDeque<(T, usize)>,
+    notices: VecDeque<T>,
+    messages: VecDeque<(T, usize)>,
     bytes: usize,
-    /// The host found nothing and waits for the doorbell.
+    /// The host found no message and waits for the doorbell.
     is_asleep: bool,
     end: Option<E>,
 }
@@ -45,7 +49,7 @@ struct State<T, E> {
 /// What [`Ring::take`] found besides the items.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<E> {
-    /// `usize` items were taken. With 0 the host is marked as asleep: the next push rings.
+    /// `usize` items were taken. With 0, when messages were asked for, the host is marked as asleep: the next push rings.
     Items(usize),
     /// The ring is empty for good.
     Ended(E),
@@ -53,51 +57,73 @@ pub enum Taken<E> {
 
 impl<T, E: Clone> Ring<T, E> {
     pub fn new(limits: Limits) -> Self {
-        let state = State { items: VecDeque::new(), bytes: 0, is_asleep: false, end: None };
+        let (notices, messages) = (VecDeque::new(), VecDeque::new());
+        let state = State { notices, messages, bytes: 0, is_asleep: false, end: None };
         Self { limits, state: sync::Mutex::new(state) }
     }
 
-    /// Appends items, each with its bytes. True: ring the doorbell, after this call.
+    /// Appends messages, each with its bytes. True: ring the doorbell, after this call.
     #[must_use]
-    pub fn push(&self, items: impl IntoIterator<Item = (T, usize)>) -> bool {
+    pub fn push(&self, messages: impl IntoIterator<Item = (T, usize)>) -> bool {
         let mut state = self.lock();
-        for (item, bytes) in items {
+        for (message, bytes) in messages {
             state.bytes += bytes;
-            state.items.push_back((item, bytes));
+            state.messages.push_back((message, bytes));
         }
-        !state.items.is_empty() && std::mem::take(&mut state.is_asleep)
+        !state.messages.is_empty() && std::mem::take(&mut state.is_asleep)
     }
 
-    /// Ends the ring behind what it holds; the first end counts. True: ring the doorbell.
-    #[must_use]
-    pub fn end(&self, end: E) -> bool {
-        let mut state = self.lock();
-        state.end.get_or_insert(end);
-        std::mem::take(&mut state.is_asleep)
+    /// Adds a notice, behind other notices and before all messages. Ring the doorbell after this call.
+    pub fn push_notice(&self, notice: T) {
+        self.lock().notices.push_back(notice);
     }
 
-    /// Hands up to `max` items to `each`, oldest first. `each` must not call back into the ring.
-    pub fn take(&self, max: usize, mut each: impl FnMut(T)) -> Taken<E> {
+    /// Ends the ring behind what it holds; the first end counts. Ring the doorbell after this call.
+    pub fn end(&self, end: E) {
+        self.lock().end.get_or_insert(end);
+    }
+
+    /// Hands notices and then up to `messages` messages to `each`, oldest first, no more than `places` in all. `each` must
+    /// not call back into the ring.
+    pub fn take(&self, places: usize, messages: usize, mut each: impl FnMut(T)) -> Taken<E> {
         let mut state = self.lock();
-        let count = state.items.len().min(max);
+        let notices = state.notices.len().min(places);
+        state.notices.drain(..notices).for_each(&mut each);
+        let count = state.messages.len().min(messages).min(places - notices);
         for _ in 0..count {
-            let Some((item, bytes)) = state.items.pop_front() else {
+            let Some((message, bytes)) = state.messages.pop_front() else {
                 break;
             };
             state.bytes -= bytes;
-            each(item);
+            each(message);
         }
-        if count > 0 || max == 0 {
-            return Taken::Items(count);
+        if notices + count > 0 || !state.messages.is_empty() {
+            return Taken::Items(notices + count);
         }
-        state.is_asleep = state.end.is_none();
+        state.is_asleep |= messages > 0 && state.end.is_none();
         state.end.clone().map_or(Taken::Items(0), Taken::Ended)
+    }
+
+    /// Takes out the messages that `is_stale`, wherever they stand.
+    pub fn withdraw(&self, mut is_stale: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut state = self.lock();
+        let all = std::mem::take(&mut state.messages).into_iter();
+        let (stale, kept) = all.partition::<Vec<_>, _>(|(message, _)| is_stale(message));
+        state.messages = kept.into();
+        state.bytes -= stale.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        drop(state);
+        stale.into_iter().map(|(message, _)| message).collect()
+    }
+
+    /// What was said at the end, whether or not everything before it was taken.
+    pub fn ended(&self) -> Option<E> {
+        self.lock().end.clone()
     }
 
     /// How many more messages fit; 0 when the bytes are used up.
     pub fn room(&self) -> usize {
         let state = self.lock();
-        if state.bytes >= self.limits.bytes { 0 } else { self.limits.messages.saturating_sub(state.items.len()) }
+        if state.bytes >= self.limits.bytes { 0 } else { self.limits.messages.saturating_sub(state.messages.len()) }
     }
 
     fn lock(&self) -> sync::MutexGuard<'_, State<T, E>> {
@@ -114,14 +140,15 @@ mod tests {
         Ring::new(Limits { messages, bytes })
     }
 
-    fn taken(ring: &Ring<u32, &'static str>, max: usize) -> Vec<u32> {
+    /// Takes up to `messages` messages, and as many notices as there are.
+    fn taken(ring: &Ring<u32, &'static str>, messages: usize) -> Vec<u32> {
         let mut out = Vec::new();
-        ring.take(max, |item| out.push(item));
+        ring.take(99, messages, |item| out.push(item));
         out
     }
 
     #[test]
-    fn items_come_out_in_order_and_at_most_as_many_as_asked() {
+    fn messages_come_out_in_order_and_at_most_as_many_as_asked() {
         let ring = ring(10, 100);
         let _ = ring.push((0..5).map(|n| (n, 1)));
         assert_eq!(taken(&ring, 2), [0, 1]);
@@ -135,34 +162,64 @@ mod tests {
         assert_eq!(taken(&ring, 9), [1]);
         assert!(!ring.push([(2, 1)]), "the host has not looked at an empty ring");
         assert_eq!(taken(&ring, 9), [2]);
-        assert_eq!(ring.take(9, |_| ()), Taken::Items(0));
+        assert_eq!(ring.take(9, 9, |_| ()), Taken::Items(0));
         assert!(ring.push([(3, 1)]));
         assert!(!ring.push([(4, 1)]), "one ring is enough");
     }
 
     #[test]
-    fn asking_for_nothing_is_not_sleeping() {
+    fn asking_for_no_message_is_not_sleeping() {
         let ring = ring(10, 100);
-        assert_eq!(ring.take(0, |_| ()), Taken::Items(0));
+        assert_eq!(ring.take(9, 0, |_| ()), Taken::Items(0));
         assert!(!ring.push([(1, 1)]));
+        assert_eq!(ring.take(9, 0, |_| ()), Taken::Items(0));
+    }
+
+    #[test]
+    fn notices_overtake_messages_and_take_no_room() {
+        let ring = ring(2, 100);
+        let _ = ring.push([(1, 1)]);
+        ring.push_notice(70);
+        ring.push_notice(71);
+        assert_eq!(ring.room(), 1);
+        assert_eq!(taken(&ring, 0), [70, 71]);
+        ring.push_notice(72);
+        assert_eq!(taken(&ring, 9), [72, 1]);
+    }
+
+    #[test]
+    fn no_more_comes_out_than_there_are_places() {
+        let ring = ring(10, 100);
+        let _ = ring.push([(1, 1), (2, 1)]);
+        (70..73).for_each(|notice| ring.push_notice(notice));
+        let mut out = Vec::new();
+        assert_eq!(ring.take(2, 9, |item| out.push(item)), Taken::Items(2));
+        assert_eq!(ring.take(2, 9, |item| out.push(item)), Taken::Items(2));
+        assert_eq!(out, [70, 71, 72, 1]);
     }
 
     #[test]
     fn an_end_comes_after_the_items_and_stays() {
         let ring = ring(10, 100);
         let _ = ring.push([(1, 1)]);
-        let _ = ring.end("first");
-        let _ = ring.end("second");
+        ring.push_notice(70);
+        ring.end("first");
+        ring.end("second");
+        assert_eq!(taken(&ring, 0), [70]);
+        assert_eq!(ring.take(9, 0, |_| ()), Taken::Items(0), "a message is still there");
         assert_eq!(taken(&ring, 9), [1]);
-        assert_eq!(ring.take(9, |_| ()), Taken::Ended("first"));
-        assert_eq!(ring.take(9, |_| ()), Taken::Ended("first"));
+        assert_eq!(ring.take(9, 9, |_| ()), Taken::Ended("first"));
+        assert_eq!(ring.take(9, 0, |_| ()), Taken::Ended("first"));
+        assert_eq!(ring.ended(), Some("first"));
     }
 
     #[test]
-    fn an_end_wakes_a_sleeping_host() {
-        let ring = ring(10, 100);
-        let _ = ring.take(9, |_| ());
-        assert!(ring.end("gone"));
+    fn what_is_withdrawn_gives_its_room_back() {
+        let ring = ring(4, 100);
+        let _ = ring.push((0..4).map(|n| (n, 25)));
+        assert_eq!(ring.withdraw(|n| n % 2 == 0), [0, 2]);
+        assert_eq!(ring.room(), 2);
+        assert_eq!(taken(&ring, 9), [1, 3]);
     }
 
     #[test]

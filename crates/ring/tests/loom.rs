@@ -37,7 +37,7 @@ fn shared() -> Shared {
 fn drain((ring, bell): &Shared) -> Vec<u32> {
     let mut out = Vec::new();
     loop {
-        match ring.take(2, |item| out.push(item)) {
+        match ring.take(9, 2, |item| out.push(item)) {
             Taken::Ended(_) => return out,
             Taken::Items(0) => bell.wait(),
             Taken::Items(_) => {}
@@ -56,9 +56,8 @@ fn no_wake_up_is_lost() {
                     bell.ring();
                 }
             }
-            if ring.end("done") {
-                bell.ring();
-            }
+            ring.end("done");
+            bell.ring();
         });
         assert_eq!(drain(&shared), [0, 1]);
         driver.join().unwrap();
@@ -79,7 +78,7 @@ fn two_drivers_threads_may_push_at_once() {
         let (first, second) = (push(1, shared.clone()), push(2, shared.clone()));
         let mut got = Vec::new();
         while got.len() < 2 {
-            if shared.0.take(2, |item| got.push(item)) == Taken::Items(0) {
+            if shared.0.take(9, 2, |item| got.push(item)) == Taken::Items(0) {
                 shared.1.wait();
             }
         }
@@ -87,6 +86,31 @@ fn two_drivers_threads_may_push_at_once() {
         assert_eq!(got, [1, 2]);
         first.join().unwrap();
         second.join().unwrap();
+    });
+}
+
+/// A host whose places are all taken waits for notices alone, while messages come and stay.
+#[test]
+fn a_busy_host_hears_a_notice_and_then_finds_the_messages() {
+    loom::model(|| {
+        let (ring, bell) = shared();
+        let (driver_ring, driver_bell) = (Arc::clone(&ring), Arc::clone(&bell));
+        let driver = loom::thread::spawn(move || {
+            if driver_ring.push([(1, 1)]) {
+                driver_bell.ring();
+            }
+            driver_ring.push_notice(70);
+            driver_bell.ring();
+        });
+        let mut got = Vec::new();
+        while ring.take(9, 0, |item| got.push(item)) == Taken::Items(0) {
+            bell.wait();
+        }
+        while ring.take(9, 2, |item| got.push(item)) == Taken::Items(0) {
+            bell.wait();
+        }
+        assert_eq!(got, [70, 1]);
+        driver.join().unwrap();
     });
 }
 
@@ -99,7 +123,7 @@ fn a_driver_that_does_not_ring_is_caught() {
         let ring = shared.0.clone();
         let driver = loom::thread::spawn(move || {
             let _ = ring.push([(1, 1)]);
-            let _ = ring.end("done");
+            ring.end("done");
         });
         drain(&shared);
         driver.join().unwrap();

@@ -1,11 +1,18 @@
-//! Doubles for tests: a backend that fails on command, and where the built program and plugins are.
+//! Doubles for tests: a fake broker behind the real plugin border, a scripted handler, an agent to run them, an HTTP
+//! backend that fails on command, and where the built program and plugins are.
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod artifacts;
+pub mod fake;
+pub mod handler;
 pub mod http;
 mod watched;
 
+pub use agent::{TestAgent, constant, driver, spec, spec_for};
 pub use artifacts::{plugin_file, plugins_dir, shared_dir, siphon_bin};
+pub use fake::{Call, FakeBroker, Fate};
+pub use handler::{ScriptedHandler, Step};
 pub use http::{HttpBackend, Reply, Request};
 pub use watched::Watched;

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take before the test has failed, on the real clock. Far beyond what a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A value behind a lock, with a bell that rings on every change.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl<T: Debug> Watched<T> {
     ///
     /// # Panics
     ///
-    /// When it does not hold within 20 s; shows `what` was awaited, and the value.
+    /// When it does not hold within 60 s; shows `what` was awaited, and the value.
     #[track_caller]
     pub fn wait_until(&self, what: &str, condition: impl Fn(&T) -> bool) {
         let until = Instant::now() + PATIENCE;
@@ -50,5 +50,13 @@ impl<T: Debug> Watched<T> {
     fn lock(&self) -> MutexGuard<'_, T> {
         // A failed test must not hide behind another one's poisoned lock.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs what blocks beside the runtime; a panic of it is this task's panic.
+pub(crate) async fn block<T: Send + 'static>(blocking: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(blocking).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -120,7 +120,7 @@ fn logging_and_router_are_read_strictly() {
     check_one(&logging("\"syslog_facility\": \"local3\""), &["notice", "without effect on agents: syslog_facility"]);
     check_one(&service("\"telemetry/logging\": {\"level\": \"WHAT\"}"), &["error", "\"WHAT\" is none of DEBUG"]);
     check_one(&service("\"telemetry/logging\": {}"), &["warning", "the key \"level\" is missing"]);
-    check_one(&service("\"telemetry/logging\": {}"), &["warning", "there will be no log"]);
+    check_one(&service("\"telemetry/logging\": {}"), &["notice", "stdout is off: the log goes to standard error"]);
     check_one(&service("\"telemetry/logging\": {\"stdout\": \"yes\"}"), &["error", "stdout: \"yes\" is no boolean"]);
     check_one(&service("\"router\": {\"health_path\": \"healthz\"}"), &["error", "has to begin with a slash"]);
     check_one(&service("\"router\": {\"helth_path\": \"/h\"}"), &["warning", "did you mean \"health_path\"?"]);

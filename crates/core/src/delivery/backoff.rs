@@ -65,7 +65,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use proptest::prelude::{prop_assert, proptest};
 
     /// The first delays, in seconds, in the middle of the jitter.
     #[track_caller]

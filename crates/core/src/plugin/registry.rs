@@ -57,8 +57,12 @@ pub enum FolderError {
     Missing { folder: PathBuf },
     #[error("the plugin folder {} cannot be read ({why}): check its permissions, or name another with --plugins or plugin.folder", folder.display())]
     Unreadable { folder: PathBuf, why: String },
-    #[error("the plugin folder {} holds no library whose name contains {pattern:?}: build the plugins (cargo xtask build), or name another folder with --plugins or plugin.folder", folder.display())]
+    #[error("the plugin folder {} holds no library{}: build the plugins (cargo xtask build), or name another folder with --plugins or plugin.folder", folder.display(), with_pattern(pattern))]
     Empty { folder: PathBuf, pattern: String },
+}
+
+fn with_pattern(pattern: &str) -> String {
+    if pattern.is_empty() { String::new() } else { format!(" whose name contains {pattern:?}") }
 }
 
 impl Registry {

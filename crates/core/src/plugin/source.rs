@@ -169,16 +169,17 @@ impl Source {
         self.component.capabilities
     }
 
-    /// Hands up to `max` arrivals to `each` and returns how many there were. With 0 the doorbell will [ring](Self::rung).
+    /// Hands notices and up to `events` events to `each` and returns how many arrivals there were. With 0 the doorbell will
+    /// [ring](Self::rung): for notices and the end in any case, for events when some were asked for.
     ///
     /// # Errors
     ///
     /// The source's end, once everything before it was taken.
-    pub fn next(&mut self, max: usize, mut each: impl FnMut(Arrival)) -> Result<usize, SourceEnd> {
-        let max = max.min(BATCH);
-        // SAFETY: a live object, an array of at least `max` places, and `&mut self` makes this the one caller.
-        let next = unsafe { (self.table.next)(self.object, self.items.as_mut_ptr().cast(), max as u32) };
-        let count = (next.count as usize).min(max);
+    pub fn next(&mut self, events: usize, mut each: impl FnMut(Arrival)) -> Result<usize, SourceEnd> {
+        let (items, events) = (self.items.as_mut_ptr().cast(), events.min(BATCH) as u32);
+        // SAFETY: a live object, an array of `BATCH` places, and `&mut self` makes this the one caller.
+        let next = unsafe { (self.table.next)(self.object, items, BATCH as u32, events) };
+        let count = (next.count as usize).min(BATCH);
         for place in &self.items[..count] {
             // SAFETY: the driver filled in `count` items, and each is read once.
             if let Some(arrival) = arrival(unsafe { place.assume_init_read() }) {

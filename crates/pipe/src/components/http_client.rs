@@ -2,8 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use siphon_config::model::Component;
-use siphon_config::tree::{Node, Value};
 
 use super::{Build, CallOptions, Checked, Entry, Level, UnknownKeys};
 use crate::http::RedirectPolicy;
@@ -17,9 +17,6 @@ pub(super) const ENTRY: Entry = Entry {
     build: Build::Call(build),
 };
 
-/// Keys of the reference that would change who is trusted or where calls go: they are not passed over.
-const NOT_IN_THIS_BUILD: [&str; 2] = ["client_tls", "proxy_address"];
-
 /// `backend/http/client`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -28,6 +25,20 @@ struct Settings {
     send_body_on_redirect: bool,
     /// Follow no redirect at all: every 3xx fails the event. Default: false.
     no_redirect: bool,
+    /// Refused: not in this build of siphon.
+    #[schemars(with = "serde_json::Value")]
+    client_tls: Option<IgnoredAny>,
+    /// Refused: not in this build of siphon.
+    #[schemars(with = "serde_json::Value")]
+    proxy_address: Option<IgnoredAny>,
+}
+
+impl Settings {
+    /// Keys that would change who is trusted or where calls go: they are not passed over.
+    fn lacking(&self) -> impl Iterator<Item = &'static str> {
+        let lacking = [("client_tls", self.client_tls), ("proxy_address", self.proxy_address)];
+        lacking.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key)
+    }
 }
 
 fn schema() -> serde_json::Value {
@@ -35,24 +46,20 @@ fn schema() -> serde_json::Value {
 }
 
 fn build(component: &Component, options: &mut CallOptions) -> Checked<()> {
-    let lacking: Vec<_> = NOT_IN_THIS_BUILD.into_iter().filter(|key| has_key(&component.settings, key)).collect();
-    if !lacking.is_empty() {
-        let refuse = |key| component.problem(key, &format!("{key} is not in this build of siphon; remove it"));
-        return Err(lacking.into_iter().map(refuse).collect());
-    }
     let settings: Settings = component.read().map_err(|problem| vec![problem])?;
+    let refuse = |key| component.problem(key, &format!("{key} is not in this build of siphon; remove it"));
+    let lacking: Vec<_> = settings.lacking().map(refuse).collect();
+    if !lacking.is_empty() {
+        return Err(lacking);
+    }
     options.redirect = RedirectPolicy { send_body: settings.send_body_on_redirect, never: settings.no_redirect };
     Ok(())
-}
-
-fn has_key(settings: &Node, key: &str) -> bool {
-    matches!(&settings.value, Value::Map(entries) if entries.iter().any(|entry| entry.key.eq_ignore_ascii_case(key)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use siphon_config::tree::{Entry as Field, Position};
+    use siphon_config::tree::{Entry as Field, Node, Position, Value};
 
     fn component(fields: &[(&str, Value)]) -> Component {
         let at = |line| Position { line, column: 3 };
@@ -98,6 +105,6 @@ mod tests {
     fn the_schema_names_the_keys() {
         let schema = schema();
         let keys: Vec<_> = schema["properties"].as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["no_redirect", "send_body_on_redirect"]);
+        assert_eq!(keys, ["client_tls", "no_redirect", "proxy_address", "send_body_on_redirect"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use ::http::{Method, Response, StatusCode, Uri};
@@ -9,27 +10,31 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::REPLY_LIMIT;
 use super::client::{Outgoing, Pool, broken};
 use super::connect::Connection;
-use super::idle::Peer;
+use super::idle::{Kept, Peer};
 use crate::error::{Call, PipeError};
 
 /// A body that nobody wants is read only up to this size, to keep its connection; a new connection costs less than
 /// reading more.
 const DISCARD_LIMIT: u64 = 64 * 1024;
 
+/// And only for this long: the failure is known already, and must not wait for a body.
+const DISCARD_PATIENCE: Duration = Duration::from_millis(20);
+
 /// Where a connection goes when its reply was read whole.
 pub(super) struct Lease {
-    pub connection: Connection,
+    pub kept: Kept<Connection>,
     pub pool: Arc<Pool>,
     pub peer: Peer,
 }
 
 impl Lease {
     fn end(self) {
-        self.pool.give(&self.peer, self.connection);
+        self.pool.give(&self.peer, self.kept);
     }
 }
 
@@ -74,7 +79,7 @@ impl Answer {
     pub async fn discard(mut self) {
         let is_short = self.method == Method::HEAD || self.announced().is_some_and(|length| length <= DISCARD_LIMIT);
         if is_short
-            && self.collect().await.is_ok()
+            && matches!(timeout(DISCARD_PATIENCE, self.collect()).await, Ok(Ok(_)))
             && let Some(lease) = self.lease.take()
         {
             lease.end();
@@ -85,7 +90,7 @@ impl Answer {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    fn is_packed(&self) -> bool {
+    pub fn is_packed(&self) -> bool {
         self.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"))
     }
 

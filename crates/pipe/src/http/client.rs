@@ -13,10 +13,18 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Lease};
 use super::connect::{Connection, Connector, reason};
-use super::idle::{IdleLimits, IdleSet, Peer};
+use super::idle::{IdleLimits, IdleSet, Kept, Peer};
 use super::redirect::{self, REDIRECT_LIMIT, RedirectPolicy};
 use super::wire::{self, Habits};
 use crate::error::{Call, PipeError};
+
+/// Longest use of a connection. Without it a busy pipe would stay for ever with the addresses that a name had when it
+/// started; a new connection every ten minutes costs nothing.
+const CONNECTION_AGE_LIMIT: Duration = Duration::from_secs(600);
+
+/// How long an idle connection may take to be ready again. It is at once, unless the backend answered before it had
+/// read the whole last request: then another connection is quicker.
+const READY_PATIENCE: Duration = Duration::from_millis(10);
 
 /// The service's settings, and what only tests and later components add.
 #[derive(Debug, Clone)]
@@ -62,6 +70,7 @@ impl Client {
             per_host: if http.disable_keep_alives { 0 } else { http.max_idle_connections_per_host },
             total: http.max_idle_connections.unwrap_or(usize::MAX),
             timeout: http.idle_connection_timeout,
+            age: CONNECTION_AGE_LIMIT,
         };
         let roots = settings.extra_roots.into_iter().map(CertificateDer::from).collect();
         Self {
@@ -108,34 +117,35 @@ impl Client {
         let Some(authority) = call.url.authority() else { return Err(PipeError::NoHosts) };
         let peer = Peer { tls: call.url.scheme_str() == Some("https"), authority: authority.clone() };
         let request = wire::request(call, authority, self.habits);
-        let (response, connection) = self.deliver(request, &peer, call).await?;
-        let lease = self.habits.keep_alive.then(|| Lease { connection, pool: Arc::clone(&self.pool), peer });
+        let (response, kept) = self.deliver(request, &peer, call).await?;
+        let lease = self.habits.keep_alive.then(|| Lease { kept, pool: Arc::clone(&self.pool), peer });
         Ok(Answer::new(response, call, lease))
     }
 
     /// Sends over an idle connection if there is one. A request that such a connection hands back unsent, because the
-    /// backend closed it meanwhile, is sent once more over a fresh one; anything that may have been sent is not.
+    /// backend closed it meanwhile, is sent over another one; anything that may have been sent is not sent again.
     async fn deliver(
         &self,
         request: Request<Full<Bytes>>,
         peer: &Peer,
         call: &Outgoing,
-    ) -> Result<(Response<Incoming>, Connection), PipeError> {
+    ) -> Result<(Response<Incoming>, Kept<Connection>), PipeError> {
         let mut request = request;
-        while let Some(mut connection) = self.pool.take(peer) {
-            if connection.ready().await.is_err() {
+        while let Some(mut kept) = self.pool.take(peer) {
+            if !is_ready(&mut kept.connection).await {
                 continue;
             }
-            match self.attempt(&mut connection, request, call).await {
-                Ok(response) => return Ok((response, connection)),
+            match self.attempt(&mut kept.connection, request, call).await {
+                Ok(response) => return Ok((response, kept)),
                 Err(Unsent::Request(back)) => request = *back,
                 Err(Unsent::Failed(error)) => return Err(error),
             }
         }
-        let opened = self.connector.open(peer).await;
-        let mut connection = opened.map_err(|reason| PipeError::Connect { call: call.call(), reason })?;
-        match self.attempt(&mut connection, request, call).await {
-            Ok(response) => Ok((response, connection)),
+        let connection = self.connector.open(peer).await;
+        let connection = connection.map_err(|reason| PipeError::Connect { call: call.call(), reason })?;
+        let mut kept = Kept { connection, opened: Instant::now() };
+        match self.attempt(&mut kept.connection, request, call).await {
+            Ok(response) => Ok((response, kept)),
             Err(Unsent::Request(_)) => Err(PipeError::Transport { call: call.call(), reason: "EOF".into() }),
             Err(Unsent::Failed(error)) => Err(error),
         }
@@ -160,6 +170,10 @@ impl Client {
             None => Unsent::Failed(broken(call.call(), &failure.into_error())),
         })
     }
+}
+
+async fn is_ready(connection: &mut Connection) -> bool {
+    connection.is_ready() || matches!(tokio::time::timeout(READY_PATIENCE, connection.ready()).await, Ok(Ok(())))
 }
 
 /// Why there is no response.
@@ -200,17 +214,17 @@ impl Pool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, peer: &Peer) -> Option<Connection> {
+    fn take(&self, peer: &Peer) -> Option<Kept<Connection>> {
         self.shelf().idle.take(peer, Instant::now(), |connection| !connection.is_closed())
     }
 
-    pub(super) fn give(self: &Arc<Self>, peer: &Peer, connection: Connection) {
-        if connection.is_closed() {
+    pub(super) fn give(self: &Arc<Self>, peer: &Peer, kept: Kept<Connection>) {
+        if kept.connection.is_closed() {
             return;
         }
         let now = Instant::now();
         let mut shelf = self.shelf();
-        let _no_room = shelf.idle.give(peer, connection, now);
+        let _no_room = shelf.idle.give(peer, kept, now);
         if shelf.is_watched {
             return;
         }

@@ -146,3 +146,41 @@ where
     tokio::spawn(async move { _ = task.await });
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::http::uri::Authority;
+
+    #[test]
+    fn the_system_speaks_in_the_words_that_are_searched_for() {
+        let resolver = |text: &str| io::Error::other(format!("failed to lookup address information: {text}"));
+        let texts = [
+            unknown_host("x", &resolver("Name or service not known")),
+            unknown_host("x", &resolver("Temporary failure in name resolution")),
+            refused(([127, 0, 0, 1], 19).into(), &io::Error::other("Connection refused (os error 111)")),
+        ];
+        let expected = [
+            "dial tcp: lookup x: no such host",
+            "dial tcp: lookup x: temporary failure in name resolution",
+            "dial tcp 127.0.0.1:19: connect: connection refused",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_peer_has_the_port_of_its_scheme() {
+        let cases = [("h", false, ("h", 80)), ("h", true, ("h", 443)), ("[::1]:81", true, ("::1", 81))];
+        for (authority, tls, expected) in cases {
+            let peer = Peer { tls, authority: Authority::from_static(authority) };
+            assert_eq!(host_and_port(&peer), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn connecting_can_have_a_limit() {
+        let never = std::future::pending::<Result<(), String>>();
+        let limited = within(Some(Duration::from_millis(5)), "dial tcp: i/o timeout", never).await;
+        assert_eq!(limited, Err("dial tcp: i/o timeout".to_owned()));
+    }
+}

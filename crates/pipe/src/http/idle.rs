@@ -13,21 +13,30 @@ pub(super) struct Peer {
     pub authority: Authority,
 }
 
-/// How much may lie idle.
+/// How much may lie idle, and for how long.
 #[derive(Debug, Clone)]
 pub(super) struct IdleLimits {
     pub per_host: usize,
     /// Over all hosts.
     pub total: usize,
-    /// `None`: for ever.
+    /// Time without use; `None`: for ever.
     pub timeout: Option<Duration>,
+    /// Time since it was opened.
+    pub age: Duration,
+}
+
+/// A connection and its age.
+#[derive(Debug)]
+pub(super) struct Kept<C> {
+    pub connection: C,
+    pub opened: Instant,
 }
 
 /// Idle connections by peer; the one used last is used next, so that the others can grow old.
 #[derive(Debug)]
 pub(super) struct IdleSet<C> {
     limits: IdleLimits,
-    hosts: HashMap<Peer, Vec<(C, Instant)>>,
+    hosts: HashMap<Peer, Vec<(Kept<C>, Instant)>>,
     total: usize,
 }
 
@@ -37,23 +46,25 @@ impl<C> IdleSet<C> {
     }
 
     /// The connection to `peer` that was used last. Those that are too old or not `usable` any more are dropped.
-    pub fn take(&mut self, peer: &Peer, now: Instant, usable: impl Fn(&C) -> bool) -> Option<C> {
+    pub fn take(&mut self, peer: &Peer, now: Instant, usable: impl Fn(&C) -> bool) -> Option<Kept<C>> {
         let timeout = self.limits.timeout;
         let host = self.hosts.get_mut(peer)?;
-        while let Some((connection, since)) = host.pop() {
+        while let Some((kept, since)) = host.pop() {
             self.total -= 1;
-            if usable(&connection) && !is_old(since, now, timeout) {
-                return Some(connection);
+            if usable(&kept.connection) && !is_old(since, now, timeout) {
+                return Some(kept);
             }
         }
         self.hosts.remove(peer);
         None
     }
 
-    /// Keeps a connection; gives it back when there is no room.
-    pub fn give(&mut self, peer: &Peer, connection: C, now: Instant) -> Option<C> {
-        if self.total >= self.limits.total || self.limits.per_host == 0 {
-            return Some(connection);
+    /// Keeps a connection; gives it back when there is no room, or when it is so old that its name should be looked up
+    /// again.
+    pub fn give(&mut self, peer: &Peer, kept: Kept<C>, now: Instant) -> Option<Kept<C>> {
+        let is_full = self.total >= self.limits.total || self.limits.per_host == 0;
+        if is_full || is_old(kept.opened, now, Some(self.limits.age)) {
+            return Some(kept);
         }
         // The key is cloned only for a peer that has nothing idle.
         let host = match self.hosts.get_mut(peer) {
@@ -61,9 +72,9 @@ impl<C> IdleSet<C> {
             None => self.hosts.entry(peer.clone()).or_default(),
         };
         if host.len() >= self.limits.per_host {
-            return Some(connection);
+            return Some(kept);
         }
-        host.push((connection, now));
+        host.push((kept, now));
         self.total += 1;
         None
     }
@@ -100,43 +111,56 @@ mod tests {
     }
 
     fn set(per_host: usize, total: usize) -> IdleSet<u32> {
-        IdleSet::new(IdleLimits { per_host, total, timeout: Some(10 * SECOND) })
+        IdleSet::new(IdleLimits { per_host, total, timeout: Some(10 * SECOND), age: 60 * SECOND })
+    }
+
+    /// Gives a connection that was opened at `opened`; whether it was kept.
+    fn give(set: &mut IdleSet<u32>, name: &'static str, connection: u32, opened: Instant, now: Instant) -> bool {
+        set.give(&peer(name), Kept { connection, opened }, now).is_none()
+    }
+
+    fn take(set: &mut IdleSet<u32>, name: &'static str, now: Instant) -> Option<u32> {
+        set.take(&peer(name), now, |id| *id != 3).map(|kept| kept.connection)
     }
 
     #[test]
     fn the_connection_used_last_is_used_next() {
         let (mut set, now) = (set(9, 9), Instant::now());
-        set.give(&peer("a"), 1, now);
-        set.give(&peer("a"), 2, now);
-        assert_eq!(set.take(&peer("b"), now, |_| true), None);
-        assert_eq!(set.take(&peer("a"), now, |_| true), Some(2));
-        assert_eq!(set.take(&peer("a"), now, |_| true), Some(1));
-        assert_eq!((set.take(&peer("a"), now, |_| true), set.len()), (None, 0));
+        assert!(give(&mut set, "a", 1, now, now) && give(&mut set, "a", 2, now, now));
+        let taken = ["b", "a", "a", "a"].map(|name| take(&mut set, name, now));
+        assert_eq!((taken, set.len()), ([None, Some(2), Some(1), None], 0));
     }
 
     #[test]
     fn what_finds_no_room_comes_back() {
         let (mut set, now) = (set(2, 3), Instant::now());
-        let given = [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5)];
-        let refused: Vec<_> = given.iter().filter_map(|(name, id)| set.give(&peer(name), *id, now)).collect();
-        assert_eq!(refused, [3, 5]);
+        let given = [("a", 1), ("a", 2), ("a", 4), ("b", 5), ("b", 6)];
+        let kept = given.map(|(name, id)| give(&mut set, name, id, now, now));
+        assert_eq!(kept, [true, true, false, true, false]);
     }
 
     #[test]
-    fn closed_and_old_connections_are_not_used_again() {
+    fn closed_and_unused_connections_are_not_used_again() {
         let (mut set, now) = (set(9, 9), Instant::now());
-        set.give(&peer("a"), 1, now);
-        set.give(&peer("a"), 2, now + 5 * SECOND);
-        set.give(&peer("a"), 3, now + 5 * SECOND);
-        assert_eq!(set.take(&peer("a"), now + 11 * SECOND, |id| *id != 3), Some(2));
-        assert_eq!(set.take(&peer("a"), now + 11 * SECOND, |_| true), None);
+        give(&mut set, "a", 1, now, now);
+        give(&mut set, "a", 2, now, now + 5 * SECOND);
+        give(&mut set, "a", 3, now, now + 5 * SECOND);
+        let later = now + 11 * SECOND;
+        assert_eq!((take(&mut set, "a", later), take(&mut set, "a", later)), (Some(2), None));
+    }
+
+    #[test]
+    fn a_connection_is_not_kept_for_ever() {
+        let (mut set, now) = (set(9, 9), Instant::now());
+        assert!(give(&mut set, "a", 1, now, now + 59 * SECOND));
+        assert!(!give(&mut set, "a", 1, now, now + 60 * SECOND));
     }
 
     #[test]
     fn expiring_tells_when_to_look_again() {
         let (mut set, now) = (set(9, 9), Instant::now());
-        set.give(&peer("a"), 1, now);
-        set.give(&peer("b"), 2, now + 4 * SECOND);
+        give(&mut set, "a", 1, now, now);
+        give(&mut set, "b", 2, now, now + 4 * SECOND);
         assert_eq!(set.expire(now + 10 * SECOND), Some(now + 14 * SECOND));
         assert_eq!(set.len(), 1);
         assert_eq!((set.expire(now + 14 * SECOND), set.len()), (None, 0));

@@ -11,9 +11,13 @@ use ::http::{Method, StatusCode, Uri};
 use super::client::Outgoing;
 use crate::error::without_userinfo;
 use crate::percent;
+use crate::target::is_callable;
 
 /// Hops before a call is given up.
 pub(super) const REDIRECT_LIMIT: usize = 10;
+
+/// Characters of a wrong Location in an error.
+const SHOWN_LIMIT: usize = 200;
 
 /// What a backend's configuration says about redirects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,13 +42,19 @@ pub(super) fn next(
     let Some(method) = next_method(call, status, policy) else { return Ok(None) };
     let Some(location) = headers.get(LOCATION) else { return Ok(None) };
     let location = String::from_utf8_lossy(location.as_bytes());
-    let url = resolve(&call.url, &location).ok_or_else(|| format!("failed to parse Location header \"{location}\""))?;
-    if !is_callable(&url) {
+    let url = resolve(&call.url, &location).ok_or_else(|| unreadable(&location))?;
+    if !is_http(&url) {
         let scheme = url.scheme_str().unwrap_or_default();
         return Err(format!("unsupported protocol scheme \"{scheme}\""));
     }
     let headers = next_headers(call, &url, method == call.method);
     Ok(Some(Outgoing { method, url, headers: Arc::new(headers), body: call.body.clone() }))
+}
+
+/// Long ones are cut, and what stands before an `@` may be a password.
+fn unreadable(location: &str) -> String {
+    let shown: String = location.rsplit('@').next().unwrap_or_default().chars().take(SHOWN_LIMIT).collect();
+    format!("failed to parse Location header \"{shown}\"")
 }
 
 /// The method of the next call, when the status asks for one and nothing gets lost on the way.
@@ -59,7 +69,7 @@ fn next_method(call: &Outgoing, status: StatusCode, policy: RedirectPolicy) -> O
     }
 }
 
-fn is_callable(url: &Uri) -> bool {
+fn is_http(url: &Uri) -> bool {
     let known = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
     url.scheme().is_some_and(known)
 }
@@ -125,7 +135,8 @@ fn build(scheme: &str, authority: &str, path_and_query: &str) -> Option<Uri> {
         None => path,
     };
     // The scheme of a stranger stays recognisable, so that the error can name it.
-    Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build().ok()
+    let url = Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build().ok()?;
+    url.authority().is_some_and(is_callable).then_some(url)
 }
 
 /// A path with its `.` and `..` segments worked out.
@@ -238,9 +249,11 @@ mod tests {
 
     #[test]
     fn a_place_that_cannot_be_called_is_named() {
-        for (location, expected) in
-            [("ftp://x/", "unsupported protocol scheme \"ftp\""), ("http://", "failed to parse")]
-        {
+        for (location, expected) in [
+            ("ftp://x/", "unsupported protocol scheme \"ftp\""),
+            ("http://", "failed to parse Location header \"http://\""),
+            ("http://u:pw@:x/", "failed to parse Location header \":x/\""),
+        ] {
             let error = follow(&call(Method::GET, "http://h/", ""), 302, location, RedirectPolicy::default());
             assert!(error.as_ref().is_err_and(|reason| reason.starts_with(expected)), "{error:?}");
         }

@@ -28,6 +28,7 @@ impl Seen {
 }
 
 /// What the server does with a request.
+#[derive(Clone)]
 pub enum Action {
     Answer(Vec<u8>),
     /// Answers, then closes without having said so.
@@ -68,7 +69,7 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     opened: AtomicUsize,
     closed: AtomicUsize,
-    has_closed: Notify,
+    has_moved: Notify,
 }
 
 impl Server {
@@ -88,8 +89,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (opened, closed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let (script, seen, has_closed) = (Box::new(script), Mutex::new(Vec::new()), Notify::new());
-        let state = Arc::new(State { script, seen, opened, closed, has_closed });
+        let (script, seen, has_moved) = (Box::new(script), Mutex::new(Vec::new()), Notify::new());
+        let state = Arc::new(State { script, seen, opened, closed, has_moved });
         let server = Self { state: Arc::clone(&state), address };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -100,7 +101,7 @@ impl Server {
                         _ = serve(stream, connection, &state).await;
                     }
                     state.closed.fetch_add(1, Ordering::SeqCst);
-                    state.has_closed.notify_waiters();
+                    state.has_moved.notify_waiters();
                 });
             }
         });
@@ -130,12 +131,21 @@ impl Server {
 
     /// Waits until so many connections have been closed, by whichever side.
     pub async fn closed(&self, connections: usize) {
+        self.until(|state| state.closed.load(Ordering::SeqCst) >= connections).await;
+    }
+
+    /// Waits until so many requests have arrived.
+    pub async fn called(&self, requests: usize) {
+        self.until(|state| state.seen.lock().expect("whole").len() >= requests).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
         loop {
-            let notified = self.state.has_closed.notified();
-            if self.state.closed.load(Ordering::SeqCst) >= connections {
+            let moved = self.state.has_moved.notified();
+            if condition(&self.state) {
                 return;
             }
-            notified.await;
+            moved.await;
         }
     }
 }
@@ -144,6 +154,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, connection: usize, 
     let mut stream = BufReader::new(stream);
     while let Some(seen) = read(&mut stream, connection).await? {
         state.seen.lock().expect("whole").push(seen.clone());
+        state.has_moved.notify_waiters();
         match (state.script)(&seen) {
             Action::Answer(bytes) => stream.write_all(&bytes).await?,
             Action::AnswerAndClose(bytes) => {

@@ -33,6 +33,18 @@ impl OwnedItem {
         self.0.take().map_or_else(|| notice(ItemKind::LAG, 0, 0), |raw| raw.0)
     }
 
+    /// Whether this is a message that `notice` makes stale: one of a connection or a partition that is gone.
+    pub(super) fn is_stale_after(&self, notice: &Entry) -> bool {
+        let Some(RawItem(item)) = &self.0 else { return false };
+        match notice {
+            Entry::Lost { generation, .. } => item.handle.generation <= *generation,
+            Entry::Revoked { partition, generation } => {
+                item.partition == *partition && item.handle.generation <= *generation
+            }
+            _ => false,
+        }
+    }
+
     /// The handle, when this is a message.
     pub(super) fn message(&self) -> Option<Handle> {
         self.0.as_ref().filter(|raw| raw.0.kind == ItemKind::MESSAGE).map(|raw| raw.0.handle)

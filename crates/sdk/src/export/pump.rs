@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use siphon_abi::{Done, Verdict as AbiVerdict};
-use siphon_ring::Taken;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::item::OwnedItem;
 use super::shared::{Command, End, Shared};
 use crate::driver::{Receiver, Settlement, Settler, Source, Verdict};
 use crate::message::Batch;
@@ -48,10 +47,7 @@ async fn closing_before_connect(shared: &Shared) -> Closing {
         for command in shared.take_inbox().1 {
             match command {
                 Command::Close(deadline, done) => return Closing { deadline, done },
-                Command::Pause(paused, done) => {
-                    set_paused(shared, paused);
-                    done.succeed(0);
-                }
+                Command::Pause(_, done) => done.succeed(0),
                 Command::Ping(done) => {
                     done.fail(0, Error::connection("not connected yet").into_abi());
                 }
@@ -59,11 +55,6 @@ async fn closing_before_connect(shared: &Shared) -> Closing {
         }
         shared.inbox_changed().await;
     }
-}
-
-fn set_paused(shared: &Shared, paused: bool) {
-    shared.is_paused.store(paused, Ordering::Relaxed);
-    shared.tell_room();
 }
 
 async fn drive(mut receiver: impl Receiver, mut settler: impl Settler, shared: &Arc<Shared>) -> End {
@@ -129,7 +120,7 @@ async fn settle_all(settler: &mut impl Settler, shared: &Shared, ending: &Notify
             continue; // what came meanwhile goes before any command's answer
         }
         while let Some(command) = waiting.pop_front() {
-            if let Some(closing) = answer(settler, shared, command).await {
+            if let Some(closing) = answer(settler, command).await {
                 return Ok(Some(closing));
             }
         }
@@ -141,14 +132,11 @@ async fn settle_all(settler: &mut impl Settler, shared: &Shared, ending: &Notify
     }
 }
 
-async fn answer(settler: &mut impl Settler, shared: &Shared, command: Command) -> Option<Closing> {
+async fn answer(settler: &mut impl Settler, command: Command) -> Option<Closing> {
     let (result, done) = match command {
         Command::Close(deadline, done) => return Some(Closing { deadline, done }),
         Command::Ping(done) => (settler.ping().await, done),
-        Command::Pause(paused, done) => {
-            set_paused(shared, paused);
-            (settler.pause(paused).await, done)
-        }
+        Command::Pause(paused, done) => (settler.pause(paused).await, done),
     };
     complete(done, result);
     None
@@ -178,14 +166,13 @@ async fn close(mut settler: impl Settler, closing: Closing, shared: &Shared) -> 
 
 /// What the host never took, to be given back untouched.
 fn untaken(shared: &Shared) -> Vec<Settlement> {
-    let mut handles = Vec::new();
-    while let Taken::Items(1..) = shared.ring.take(usize::MAX, |item| handles.extend(item.message())) {}
+    let untaken = shared.ring.withdraw(|_| true);
     let requeue = |handle: siphon_abi::Handle| Settlement {
         id: handle.id,
         generation: handle.generation,
         verdict: Verdict::Requeue,
     };
-    handles.into_iter().map(requeue).collect()
+    untaken.iter().filter_map(OwnedItem::message).map(requeue).collect()
 }
 
 fn settlement(settlement: siphon_abi::Settlement) -> Settlement {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use siphon_abi::{Done, Doorbell, Settlement};
+use siphon_abi::{Done, Doorbell, Handle, Settlement, Verdict};
 use siphon_ring::{Limits, Ring};
 use tokio::sync::Notify;
 
@@ -44,7 +44,7 @@ pub(super) struct Inbox {
 pub(super) struct Shared {
     pub(super) ring: Ring<OwnedItem, End>,
     pub(super) doorbell: Doorbell,
-    pub(super) is_paused: AtomicBool,
+    is_paused: AtomicBool,
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
     room_changed: Notify,
@@ -75,23 +75,53 @@ impl Shared {
         self.ring.room().min(self.max_in_flight.saturating_sub(unsettled))
     }
 
+    /// From now on the driver is not asked for messages, or asked again.
+    pub(super) fn pause(&self, paused: bool) {
+        self.is_paused.store(paused, Ordering::Relaxed);
+        self.tell_room();
+    }
+
     /// Waits until room may have changed.
     pub(super) async fn room_changed(&self) {
         self.room_changed.notified().await;
     }
 
-    /// The host took items, settled some, or paused: there may be room, or none any more.
+    /// The host took items, settled some, paused or resumed: there may be room, or none any more.
     pub(super) fn tell_room(&self) {
         self.room_changed.notify_one();
     }
 
     /// Moves a batch into the ring.
     pub(super) fn push(&self, batch: Batch) {
-        let messages = batch.entries.iter().filter(|entry| matches!(entry, Entry::Message(_))).count();
-        self.in_flight.fetch_add(messages, Ordering::AcqRel);
-        if self.ring.push(batch.entries.into_iter().map(item)) {
+        let mut messages = Vec::with_capacity(batch.entries.len());
+        for entry in batch.entries {
+            match entry {
+                Entry::Message(_) => messages.push(item(entry)),
+                notice => {
+                    self.push_messages(std::mem::take(&mut messages));
+                    self.push_notice(notice);
+                }
+            }
+        }
+        self.push_messages(messages);
+    }
+
+    fn push_messages(&self, messages: Vec<(OwnedItem, usize)>) {
+        self.in_flight.fetch_add(messages.len(), Ordering::AcqRel);
+        if self.ring.push(messages) {
             self.doorbell.ring();
         }
+    }
+
+    /// A notice overtakes the messages; those that it makes stale go back to the driver, untouched.
+    fn push_notice(&self, notice: Entry) {
+        let stale = self.ring.withdraw(|message| message.is_stale_after(&notice));
+        let given_back = stale.iter().filter_map(OwnedItem::message).map(requeue);
+        self.inbox().settlements.extend(given_back);
+        self.settled(stale.len());
+        self.ring.push_notice(item(notice).0);
+        self.doorbell.ring();
+        self.inbox_changed.notify_one();
     }
 
     /// Takes settlements into the inbox; returns how many.
@@ -152,12 +182,18 @@ impl Shared {
         let left = std::mem::replace(&mut *inbox, Inbox { is_closed: true, ..Inbox::default() });
         drop(inbox); // before what is left: dropping it calls the host
         drop(left);
-        if self.ring.end(end) {
-            self.doorbell.ring();
-        }
+        // The broker delivers again what was not settled: starting it now would only do it twice.
+        drop(self.ring.withdraw(|_| true));
+        self.ring.end(end);
+        self.doorbell.ring();
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Untouched, back to where it came from.
+fn requeue(handle: Handle) -> Settlement {
+    Settlement { handle, verdict: Verdict::REQUEUE, reserved: 0, delay_ms: 0 }
 }

@@ -112,16 +112,17 @@ unsafe fn opened<'a>(object: Object) -> &'a Opened {
     unsafe { &*object.cast::<Opened>() }
 }
 
-unsafe extern "C" fn next(object: Object, items: *mut Item, max: u32) -> Next {
+unsafe extern "C" fn next(object: Object, items: *mut Item, places: u32, messages: u32) -> Next {
     // SAFETY: the host calls with a live object.
     let shared = &unsafe { opened(object) }.shared;
     let mut filled = 0;
     let take = |item: super::item::OwnedItem| {
-        // SAFETY: the array has `max` places, and `take` calls at most `max` times.
+        // SAFETY: the array has that many places, and the ring calls at most that often.
         unsafe { items.add(filled).write(item.into_raw()) };
         filled += 1;
     };
-    let taken = guard(|| shared.ring.take(max as usize, take), |error| Taken::Ended(End::Failed(error)));
+    let take = || shared.ring.take(places as usize, messages as usize, take);
+    let taken = guard(take, |error| Taken::Ended(End::Failed(error)));
     match taken {
         Taken::Items(count) => {
             if count > 0 {
@@ -137,8 +138,8 @@ unsafe extern "C" fn next(object: Object, items: *mut Item, max: u32) -> Next {
 unsafe extern "C" fn error(object: Object) -> DriverError {
     // SAFETY: the host calls with a live object.
     let shared = &unsafe { opened(object) }.shared;
-    match guard(|| shared.ring.take(1, drop), |error| Taken::Ended(End::Failed(error))) {
-        Taken::Ended(End::Failed(error)) => error.into_abi(),
+    match guard(|| shared.ring.ended(), |error| Some(End::Failed(error))) {
+        Some(End::Failed(error)) => error.into_abi(),
         _ => Error::closed().into_abi(),
     }
 }
@@ -157,6 +158,9 @@ unsafe extern "C" fn ping(object: Object, done: Done) {
 }
 
 unsafe extern "C" fn pause(object: Object, paused: bool, done: Done) {
+    // SAFETY: the host calls with a live object.
+    let shared = &unsafe { opened(object) }.shared;
+    guard(|| shared.pause(paused), drop); // at once: the pump may be busy
     command(object, Command::Pause(paused, done));
 }
 

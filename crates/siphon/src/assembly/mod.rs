@@ -59,11 +59,13 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
+        let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems);
         problems.extend(driver_findings(&document, &config, &registry));
+        problems.extend(pipe_problems);
+        problems.sort_by(|left, right| (left.at, &left.path).cmp(&(right.at, &right.path)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
-        let agents = build_agents(&config, &registry).map_err(|more| with(&problems, more))?;
         Ok(Self { config, registry, agents, problems })
     }
 
@@ -111,10 +113,6 @@ fn problem(severity: Severity, file: &str, message: String) -> Problem {
     Problem { severity, file: file.to_owned(), at: None, path: String::new(), message }
 }
 
-fn with(problems: &[Problem], more: Vec<Problem>) -> Vec<Problem> {
-    problems.iter().cloned().chain(more).collect()
-}
-
 /// What each driver has to say about its settings, with its place in the file.
 fn driver_findings(document: &Document, config: &Config, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -138,22 +136,34 @@ fn severity(weight: Weight) -> Severity {
     }
 }
 
-fn build_agents(config: &Config, registry: &Registry) -> Result<Vec<AssembledAgent>, Vec<Problem>> {
-    let mut agents = Vec::new();
-    let mut problems = Vec::new();
-    for agent in &config.agents {
+/// The agents with their pipes, and what keeps a pipe from being built. An agent that the configuration has refused is
+/// left out: its pipe would only repeat what is known.
+fn build_agents(
+    document: &Document,
+    config: &Config,
+    registry: &Registry,
+    known: &[Problem],
+) -> (Vec<AssembledAgent>, Vec<Problem>) {
+    let is_refused = |agent: &Agent| known.iter().any(|one| one.is_error() && one.path.starts_with(&agent.path));
+    let (mut agents, mut problems) = (Vec::new(), Vec::new());
+    for agent in config.agents.iter().filter(|agent| !is_refused(agent)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
         match build_agent(agent, driver, config) {
             Ok(agent) => agents.push(agent),
-            Err(more) => problems.extend(more.into_iter().map(|problem| problem.in_file(&config.file))),
+            Err(more) => problems.extend(more.into_iter().map(|problem| placed(problem, document))),
         }
     }
-    if problems.is_empty() { Ok(agents) } else { Err(problems) }
+    (agents, problems)
 }
 
 fn build_agent(agent: &Agent, driver: &Arc<Registered>, config: &Config) -> Result<AssembledAgent, Vec<Problem>> {
     let pipe = Pipe::build(agent, &config.service.http)?;
     Ok(AssembledAgent { spec: spec::of(agent, driver), handler: Arc::new(PipeHandler::new(pipe, agent)) })
+}
+
+/// The pipe knows paths; the document knows where they are.
+fn placed(problem: Problem, document: &Document) -> Problem {
+    Problem { severity: problem.severity, ..document.problem_at(&problem.path, &problem.message) }
 }
 
 fn level(level: LogLevel) -> Level {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use siphon_core::delivery::Strategy;
 use siphon_pipe::BackendDescription;
 
 use super::{Outcome, show};
@@ -37,7 +38,7 @@ fn describe_agent(agent: &AssembledAgent, out: &mut String) {
     let rate = spec.max_rate.map(|rate| format!(", at most {rate} events/s")).unwrap_or_default();
     let _ = writeln!(out, "    {} at a time, each within {:?}{rate}", spec.workers, spec.timeout);
     let retry = spec.policy.retry;
-    let _ = writeln!(out, "    a failed event waits {:?} to {:?} ({:?})", retry.base, retry.max, retry.strategy);
+    let _ = writeln!(out, "    a failed event waits {:?} to {:?} ({})", retry.base, retry.max, word(retry.strategy));
     let description = agent.handler.pipe().describe();
     for (key, effect) in &description.components {
         let _ = writeln!(out, "    {key}: {effect}");
@@ -64,4 +65,15 @@ fn describe_backend(backend: &BackendDescription, out: &mut String) {
 
 fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+/// A strategy as the configuration writes it.
+fn word(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Constant => "constant",
+        Strategy::Linear => "linear",
+        Strategy::LinearJitter => "linear-jitter",
+        Strategy::Exponential => "exponential",
+        Strategy::ExponentialJitter => "exponential-jitter",
+    }
 }

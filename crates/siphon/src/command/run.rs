@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use siphon_admin::{Admin, AdminSettings, AgentHealth, HealthReport, HealthSource, LastError};
+use siphon_config::{Problem, Severity};
 use siphon_core::{AgentEnd, AgentState, AgentStatus, Phase, Shards, ShutdownHandle, supervise};
 use siphon_telemetry::Label;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,15 +18,21 @@ use crate::exit::Failure;
 
 pub fn execute(arguments: &Run) -> Outcome {
     let assembly = assemble(&arguments.sources, None)?;
-    for problem in &assembly.problems {
-        tracing::warn!(service = "Configuration", "{problem}");
-    }
+    assembly.problems.iter().for_each(log);
     let admin = Admin::bind(admin_settings(&assembly)).map_err(|error| Failure::configuration(error.to_string()))?;
     let cannot_start = |error: std::io::Error| Failure::configuration(format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // The agents' threads end, and are waited for, when this is dropped.
     let shards = Shards::start(assembly.agents.len()).map_err(cannot_start)?;
     runtime.block_on(serve(assembly, admin, &shards)).map_err(cannot_start)
+}
+
+fn log(problem: &Problem) {
+    let text = problem.placed();
+    match problem.severity {
+        Severity::Notice => tracing::info!(service = "Configuration", "{text}"),
+        Severity::Warning | Severity::Error => tracing::warn!(service = "Configuration", "{text}"),
+    }
 }
 
 fn admin_settings(assembly: &Assembly) -> AdminSettings {

@@ -147,7 +147,7 @@ impl HttpBackend {
     ///
     /// # Panics
     ///
-    /// When it does not hold within 20 s.
+    /// When it does not hold within 60 s.
     #[track_caller]
     pub fn wait_until(&self, what: &str, condition: impl Fn(&Log) -> bool) {
         self.shared.log.wait_until(what, condition);

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::event::MAX_EVENT_BYTES;
 
 /// How long a lock of another process is waited for before the operation is given up.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What SQLite reports as an I/O error although only room is missing, for the shared memory beside the file.
+const NO_ROOM: i32 = ffi::SQLITE_IOERR_SHMSIZE;
 
 /// A failure, and the file that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +78,9 @@ impl Fault {
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error().is_some_and(|error| error.extended_code == NO_ROOM) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
@@ -89,8 +95,6 @@ impl From<rusqlite::Error> for Fault {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     #[track_caller]
@@ -102,6 +106,7 @@ mod tests {
     #[test]
     fn each_failure_of_sqlite_has_its_sentence() {
         check(ffi::SQLITE_FULL, Fault::Full);
+        check(ffi::SQLITE_IOERR_SHMSIZE, Fault::Full);
         check(ffi::SQLITE_BUSY, Fault::Locked);
         check(ffi::SQLITE_BUSY_RECOVERY, Fault::Locked);
         check(ffi::SQLITE_NOTADB, Fault::NotADatabase);

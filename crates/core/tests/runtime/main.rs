@@ -1,0 +1,10 @@
+//! The agent runtime against the fake broker: every event crosses the real tables of the plugin ABI.
+
+mod bounds;
+mod connection;
+mod drain;
+mod memory;
+mod panics;
+mod partitions;
+mod settlement;
+mod source;

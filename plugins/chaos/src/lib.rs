@@ -1,0 +1,30 @@
+//! A driver that misbehaves on purpose: it panics, stalls and floods as its configuration says. For tests only.
+//!
+//! With `SIPHON_CHAOS=panic-at-registration` in the environment it panics while it registers.
+
+#![deny(unsafe_code)] // only `export_plugin!` has some, and allows it itself
+
+mod config;
+mod consume;
+mod misbehave;
+mod publish;
+mod queue;
+
+use siphon_sdk::Component;
+
+/// Namespace key of the driver.
+const KEYS: &[&str] = &["async/chaos"];
+
+/// How logs call it.
+const LABEL: &str = "Chaos";
+
+/// The variable that makes registration itself go wrong.
+const VARIABLE: &str = "SIPHON_CHAOS";
+
+siphon_sdk::export_plugin!(source(), siphon_sdk::sink::<publish::Publisher>());
+
+fn source() -> Component {
+    let wish = std::env::var(VARIABLE).unwrap_or_default();
+    assert!(wish != "panic-at-registration", "told to panic while registering");
+    siphon_sdk::source::<consume::Chaos>()
+}

@@ -1,0 +1,48 @@
+//! Does what the configuration says about a call, before the call does its work.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use siphon_sdk::Error;
+
+use crate::config::{Call, Config};
+
+/// Counts the calls of one driver.
+#[derive(Debug)]
+pub struct Script {
+    config: Config,
+    calls: Mutex<BTreeMap<Call, u32>>,
+}
+
+impl Script {
+    pub fn new(config: Config) -> Self {
+        Self { config, calls: Mutex::default() }
+    }
+
+    /// Panics, stalls or fails when it is this call's turn to.
+    pub async fn enter(&self, call: Call) -> Result<(), Error> {
+        if self.count(call) <= self.config.after {
+            return Ok(());
+        }
+        tracing::debug!(?call, "about to misbehave");
+        assert!(!self.config.panic.contains(&call), "told to panic in {call:?}");
+        if self.config.stall.contains(&call) {
+            std::future::pending::<()>().await;
+        }
+        match self.config.fail.contains(&call) {
+            true => Err(Error::connection(format!("told to fail in {call:?}"))),
+            false => Ok(()),
+        }
+    }
+
+    pub fn floods(&self) -> bool {
+        self.config.flood
+    }
+
+    fn count(&self, call: Call) -> u32 {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = calls.entry(call).or_insert(0);
+        *count += 1;
+        *count
+    }
+}

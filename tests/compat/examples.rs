@@ -1,0 +1,131 @@
+//! The files in `config/` are accepted, and run.
+
+use std::path::{Path, PathBuf};
+
+use siphon_testkit::HttpBackend;
+use siphon_tests::{Lab, Launch, Ran, eventually};
+
+fn config_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
+}
+
+/// Every example, and the quickstart.
+fn files() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(config_folder().join("examples")).expect("the examples");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
+    files.push(config_folder().join("siphon.json"));
+    files.sort();
+    files
+}
+
+#[track_caller]
+fn checked(file: &Path) -> Ran {
+    Lab::empty().siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
+}
+
+#[test]
+fn every_file_passes_check() {
+    let files = files();
+    assert!(files.len() > 9, "{files:?}");
+    for file in files {
+        let ran = checked(&file);
+        assert_eq!(ran.status, 0, "{}: {ran:?}", file.display());
+        assert!(ran.stdout.ends_with("the configuration is fine\n"), "{}: {ran:?}", file.display());
+        // One example shows what is warned of.
+        let is_about_no_op = file.ends_with("encodings.json");
+        assert_eq!(ran.stderr.is_empty(), !is_about_no_op, "{}: {ran:?}", file.display());
+    }
+}
+
+#[test]
+fn yaml_and_toml_say_the_same_as_json() {
+    let examples = config_folder().join("examples");
+    let json = checked(&examples.join("max-rate.json"));
+    assert!(json.stdout.contains("2 at a time, each within 10s, at most 5 events/s"), "{json:?}");
+    for twin in ["yaml.yaml", "toml.toml"] {
+        assert_eq!(checked(&examples.join(twin)), json, "{twin}");
+    }
+}
+
+/// Runs a file with a scripted backend in the place of all its hosts. Every agent must connect, and deliver an event
+/// of `topic` to all of its backends.
+#[track_caller]
+fn check_run(name: &str, agents: &[(&str, &str, &[&str])]) {
+    let backend = HttpBackend::start();
+    let text = std::fs::read_to_string(config_folder().join("examples").join(name)).expect("the example");
+    let text = ["8000", "8001", "8002"]
+        .iter()
+        .fold(text, |text, port| text.replace(&format!("http://127.0.0.1:{port}"), &backend.url()));
+    let lab = Lab::empty();
+    lab.write(name, text);
+    let mut siphon = Launch::new(&lab).config(name).start();
+    for (agent, topic, paths) in agents {
+        let mut arguments = lab.arguments("publish", &["--agent", agent, "--topic", topic, "{}"]);
+        arguments[2] = name;
+        let ran = lab.siphon(&arguments);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        for path in *paths {
+            let what = format!("{agent} to call {path}; log {:#?}", siphon.log());
+            eventually(&what, || backend.requests().iter().any(|one| one.path == *path).then_some(()));
+        }
+    }
+    assert_eq!(siphon.stop(), 0);
+}
+
+#[test]
+fn the_examples_do_what_they_say() {
+    check_run(
+        "parallel-merge.json",
+        &[("new-customers", "customer.created", &["/crm/customers", "/newsletter/subscribers", "/audit"])],
+    );
+    check_run("filters.json", &[("prices", "price.changed", &["/prices", "/stock", "/shops"])]);
+    check_run("retry.json", &[("invoices", "invoice.due", &["/invoices"])]);
+    check_run("max-rate.json", &[("sms", "sms.send", &["/sms"])]);
+    check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
+    check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);
+    check_run("flat-form.json", &[("cool-agent", "anything", &["/__debug"])]);
+    check_run(
+        "several-agents.json",
+        &[
+            ("orders", "order.created", &["/orders"]),
+            ("mails", "mail.send", &["/mails"]),
+            ("audit", "audit.entry", &["/audit"]),
+        ],
+    );
+    check_run(
+        "encodings.json",
+        &[
+            ("object", "object", &["/object"]),
+            ("anything", "anything", &["/object-or-list"]),
+            ("text", "text", &["/text"]),
+            ("unread", "unread", &["/fire-and-forget"]),
+        ],
+    );
+    check_run(
+        "topics.json",
+        &[
+            ("european-orders", "order.eu.berlin", &["/eu/order.eu.berlin"]),
+            ("european-orders", "order.us.new.york", &["/america/order.us.new.york"]),
+            ("american-orders", "order.ca", &["/america/order.ca"]),
+        ],
+    );
+}
+
+#[test]
+fn the_quickstart_delivers_to_its_own_debug_endpoint() {
+    let lab = Lab::empty();
+    std::fs::create_dir(lab.path("target")).expect("a folder");
+    let text = std::fs::read_to_string(config_folder().join("siphon.json")).expect("the quickstart");
+    let mut siphon = Launch::new(&lab).start_with(|port| {
+        lab.write("siphon.json", text.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}")));
+    });
+    lab.publish("orders", ["{\"id\": 7}"]);
+    siphon.wait_for_log(&["[SERVICE: Debug] request arrived method=POST url=/__debug body={\"id\": 7}"]);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.ask("PUT", "/__debug?answer=503").status, 200);
+    lab.publish("orders", ["{\"id\": 8}"]);
+    siphon.wait_for_log(&["event failed attempt=2", "invalid status code 503 [POST /__debug]"]);
+    assert_eq!(siphon.ask("PUT", "/__debug?answer=200").status, 200);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 2);
+    assert_eq!(siphon.stop(), 0);
+}

@@ -1,0 +1,13 @@
+//! The whole program on real plugin libraries, queue files and HTTP.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod backends;
+mod delivery;
+mod files;
+mod fleet;
+mod logs;
+mod payloads;
+mod restart;
+mod sharing;

@@ -1,0 +1,17 @@
+//! What the tests of the whole program share: a folder with a configuration, the running program, its queue file.
+
+#![forbid(unsafe_code)]
+
+mod configuration;
+mod lab;
+mod patience;
+mod process;
+mod queue;
+mod web;
+
+pub use configuration::{agent, config, with};
+pub use lab::{Lab, Ran};
+pub use patience::eventually;
+pub use process::{Launch, Siphon};
+pub use queue::{rows, take_write_lock};
+pub use web::Answer;
