@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use siphon_testkit::{HttpBackend, plugin_file};
+use siphon_testkit::HttpBackend;
 use siphon_tests::{Lab, config, with};
 
 use crate::broker::Broker;
@@ -30,11 +30,7 @@ pub fn lab(agent: Value, changes: Value) -> Lab {
 
 /// A lab with these agents; its plugin folder has the AMQP driver, too.
 pub fn lab_of(agents: impl IntoIterator<Item = Value>) -> Lab {
-    let lab = Lab::new(&config(agents));
-    let library = plugin_file("amqp");
-    let link = lab.path("plugins").join(library.file_name().expect("a file's name"));
-    std::os::unix::fs::symlink(library, link).expect("the folder can be written");
-    lab
+    Lab::new(&config(agents)).with_plugin("amqp")
 }
 
 /// Settings of the driver, as changes of an agent.

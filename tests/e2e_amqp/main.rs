@@ -2,6 +2,7 @@
 
 mod broker;
 mod errors;
+mod examples;
 mod lab;
 mod links;
 mod load;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lapin::message::BasicGetMessage;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -117,6 +117,11 @@ impl Queue {
     /// Deletes the queue under siphon's feet.
     pub fn delete(&self) {
         self.delete_queue(&self.name);
+    }
+
+    pub fn delete_exchange(&self, name: &str) {
+        let deleted = self.channel.exchange_delete(name.into(), ExchangeDeleteOptions::default());
+        self.runtime.block_on(deleted).expect("deleted");
     }
 
     pub fn delete_queue(&self, name: &str) {
