@@ -1,5 +1,7 @@
 //! Links that die silently, and brokers to choose from.
 
+use std::io::Read as _;
+
 use serde_json::json;
 use siphon_testkit::HttpBackend;
 
@@ -33,4 +35,17 @@ fn the_next_broker_of_a_list_is_tried() {
     queue.publish(["event-1"]);
     siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
     assert_eq!(siphon.stop(), 0);
+}
+
+#[test]
+fn a_broker_that_says_nothing_is_given_up_and_hung_up_on() {
+    let (broker, listener) = (Broker::shared(), std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let queue = Queue::later(&broker, "silence");
+    let host = format!("amqp://{}/?connection_timeout=300", listener.local_addr().expect("an address"));
+    let siphon = lab(agent(&broker, &queue, "http://127.0.0.1:1"), driver(json!({"host": host}))).start();
+    let (mut client, _) = listener.accept().expect("siphon dials");
+    let mut said = Vec::new();
+    client.read_to_end(&mut said).expect("siphon hangs up");
+    assert_eq!(said, b"AMQP\x00\x00\x09\x01");
+    siphon.wait_for_log(&["[ASYNC: orders][AMQP]", "did not answer within 300ms; look at host, port and firewall"]);
 }

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -126,9 +127,11 @@ async fn open(address: &Address, settings: Option<&TlsSettings>, agent: &str) ->
         }
     };
     let stream = dialling.await.map_err(not_reached)?;
+    let mut cut = None;
     if let AsyncTcpStream::Plain(stream) = &stream {
         // An acknowledgement that waits for the one before costs 40 ms. A socket that cannot is not worth an error.
         let _ = stream.get_ref().set_nodelay(true);
+        cut = Some(Cut::of(stream.get_ref()).map_err(not_reached)?);
     }
     let stream = match tls {
         Some(tls) => {
@@ -147,7 +150,30 @@ async fn open(address: &Address, settings: Option<&TlsSettings>, agent: &str) ->
     let refused = |error: lapin::Error| error::refused(address, Doing::Connecting, &error);
     let connection = boxed(connecting).await.map_err(refused)?;
     let channel = connection.create_channel().await.map_err(refused)?;
+    if let Some(cut) = &mut cut {
+        cut.is_armed = false;
+    }
     Ok((connection, channel))
+}
+
+/// Ends a socket whose handshake was given up: the client's thread would wait at it for ever.
+struct Cut {
+    socket: std::net::TcpStream,
+    is_armed: bool,
+}
+
+impl Cut {
+    fn of(stream: &impl AsFd) -> io::Result<Self> {
+        Ok(Self { socket: stream.as_fd().try_clone_to_owned()?.into(), is_armed: true })
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        if self.is_armed {
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// The client's futures are large.
