@@ -29,7 +29,7 @@ fn check(reply: Reply, error: &str) {
     for (line, attempt) in lines.iter().zip(1..) {
         let (_, line) = line.split_once(" ERROR ").unwrap();
         assert!(line.starts_with(&format!("[ASYNC: orders][SQLite] event failed attempt={attempt} wait=")), "{line}");
-        assert!(line.ends_with(&format!(" error=\"{error}\"")), "{line}");
+        assert!(line.ends_with(&format!(" error=\"{error}\" event=\"t offset=1\"")), "{line}");
     }
 }
 

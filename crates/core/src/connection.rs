@@ -210,13 +210,15 @@ impl Agent {
     }
 
     fn failed(&mut self, event: Event, failure: &Failure) {
+        let name = name_of(&event);
         let failed = self.deliveries.failed(event, failure, Instant::now(), fastrand::f64());
         self.status.count_failed();
         self.status.failed_with(&failure.message);
         if failed.is_given_back {
             self.status.count_given_back();
         }
-        let line = EventFailed { attempt: failed.attempt, error: &failure.message, wait: rounded(failed.wait) };
+        let line =
+            EventFailed { event: &name, attempt: failed.attempt, error: &failure.message, wait: rounded(failed.wait) };
         self.failures.record(line, std::time::Instant::now());
     }
 
@@ -338,6 +340,20 @@ impl Turn {
             self.alarm.as_mut().reset(wake);
         }
     }
+}
+
+/// What the log calls an event: its topic, and what its broker knows it by.
+fn name_of(event: &Event) -> String {
+    let mut name = String::from_utf8_lossy(event.topic()).into_owned();
+    let id = event.attributes().find(|(attribute, _)| *attribute == b"message_id");
+    let id = id.map(|(_, id)| format!("message_id={}", String::from_utf8_lossy(id)));
+    let partition = event.partition().map(|partition| format!("partition={partition}"));
+    let offset = event.offset().map(|offset| format!("offset={offset}"));
+    for part in [partition, offset, id].into_iter().flatten() {
+        name.push_str(if name.is_empty() { "" } else { " " });
+        name.push_str(&part);
+    }
+    name
 }
 
 /// Whole milliseconds, for the log.

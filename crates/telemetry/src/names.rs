@@ -89,6 +89,8 @@ impl AgentFailed<'_> {
 /// One event failed in the pipe and comes back after `wait`. Written through a [`FailureLog`].
 #[derive(Clone, Copy, Debug)]
 pub struct EventFailed<'a> {
+    /// Which event, such as `order.created offset=5`.
+    pub event: &'a str,
     /// The run of the pipe that failed; the first is 1.
     pub attempt: u32,
     pub error: &'a str,
@@ -97,7 +99,7 @@ pub struct EventFailed<'a> {
 
 impl EventFailed<'_> {
     pub fn emit(&self, label: &Label) {
-        log!(error, label, { attempt = self.attempt, wait = ?self.wait, error = self.error, } "event failed");
+        log!(error, label, { attempt = self.attempt, wait = ?self.wait, error = self.error, event = self.event, } "event failed");
     }
 }
 
@@ -201,7 +203,7 @@ mod tests {
             AgentConnected.emit(label);
             AgentLost { reason: "disk full", wait: second }.emit(label);
             AgentFailed { reason: "disk full", attempts: 3 }.emit(label);
-            EventFailed { attempt: 2, error: "timed out", wait: second / 4 }.emit(label);
+            EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", wait: second / 4 }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 0, took: second }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 3, took: second }.emit(label);
         });
@@ -210,7 +212,7 @@ mod tests {
             "connected",
             "not connected, trying again reason=\"disk full\" wait=1s",
             "agent failed for good reason=\"disk full\" attempts=3",
-            "event failed attempt=2 wait=250ms error=\"timed out\"",
+            "event failed attempt=2 wait=250ms error=\"timed out\" event=\"a.b offset=5\"",
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
         ];
@@ -220,7 +222,7 @@ mod tests {
     #[test]
     fn thousands_of_equal_failures_are_a_few_lines_and_a_sum() {
         let start = Instant::now();
-        let failure = EventFailed { attempt: 1, error: "refused", wait: Duration::ZERO };
+        let failure = EventFailed { event: "a.b", attempt: 1, error: "refused", wait: Duration::ZERO };
         let found = lines(|label| {
             let log = FailureLog::new(label.clone());
             (0..5_000).for_each(|_| log.record(failure, start));
@@ -229,7 +231,7 @@ mod tests {
             log.record(failure, start + Duration::from_secs(11));
             log.finish(start + Duration::from_secs(12));
         });
-        let line = "event failed attempt=1 wait=0ns error=refused";
+        let line = "event failed attempt=1 wait=0ns error=refused event=a.b";
         let sum = "more events failed like this hidden=4995 over=10s error=refused";
         assert_eq!(found, [line, line, line, line, line, sum, line]);
     }

@@ -13,6 +13,9 @@ use super::{Misfit, file};
 /// How file names of shared libraries end on this system.
 pub const LIBRARY_SUFFIX: &str = std::env::consts::DLL_SUFFIX;
 
+/// Letters of a layout report that are shown.
+const LONGEST_REASON: usize = 200;
+
 /// Who a library is, and what it registers.
 pub(super) type Loaded = (Library, Vec<Component>);
 
@@ -79,11 +82,14 @@ fn check_layout(path: &Path) -> Result<PluginRef, Misfit> {
     header.init_root_module::<PluginRef>().map_err(|error| Misfit::OtherLayout(in_one_line(&error.to_string())))
 }
 
-/// abi_stable's layout reports are hundreds of lines; the sentence that matters stands behind an `Error:`.
+/// abi_stable's layout reports are hundreds of lines; the sentence that matters is the block behind the first `Error:`.
 fn in_one_line(report: &str) -> String {
     let error = report.split_once("Error:").map_or(report, |(_, rest)| rest);
-    let lines: Vec<_> = error.lines().map(str::trim).filter(|line| !line.is_empty()).take(2).collect();
-    lines.join(" ")
+    let block = error.trim_start().lines().map(str::trim).take_while(|line| !line.is_empty());
+    let words: Vec<_> =
+        block.map(|line| line.replace("Expected:", ", expected").replace("Found:", ", found")).collect();
+    let sentence = words.join(" ").replace(" ,", ",");
+    sentence.chars().filter(|letter| !letter.is_control()).take(LONGEST_REASON).collect()
 }
 
 /// libloading's own text is a wrapper; what `dlopen` said is the source.
