@@ -207,7 +207,7 @@ fn two_agents_of_one_name_are_warned_of_and_both_start() {
     lab.write("siphon.json", format!("{{\"version\": 3, \"async_agent\": [\n{agents}]}}"));
     let mut siphon = lab.start();
     let sentence = "async_agent[1]: the agent in line 2 is called \"twin\" too; logs and health cannot tell them apart";
-    siphon.wait_for_log(&["WARNING [SERVICE: Configuration] warning: siphon.json:3:1:", sentence]);
+    siphon.wait_for_log(&["WARNING [SERVICE: Configuration] siphon.json:3:1:", sentence]);
     ["twin", "twin#2"].iter().for_each(|name| drop(siphon.wait_for_agent(name, |agent| agent["state"] == "running")));
     assert_eq!(siphon.stop(), 0);
 }

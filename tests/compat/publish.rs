@@ -1,5 +1,8 @@
 //! `siphon publish`.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use siphon_testkit::HttpBackend;
 use siphon_tests::{Lab, Ran, agent, config, with};
@@ -77,4 +80,37 @@ fn a_queue_that_cannot_be_opened_is_told() {
     let sentence = "missing/events.db: the folder does not exist: create it, or correct `path`\n";
     assert!(ran.stderr.starts_with("error: ") && ran.stderr.ends_with(sentence), "{ran:?}");
     assert_eq!((ran.status, ran.stdout.as_str()), (4, ""));
+}
+
+#[test]
+fn a_line_is_published_before_the_next_one_comes() {
+    let backend = HttpBackend::start();
+    let lab = lab(&backend, json!("t"));
+    let mut command = lab.command();
+    command.args(lab.arguments("publish", &["--agent", "orders", "-"]));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut siphon = lab.start();
+    stdin.write_all(b"first\r\n").unwrap();
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
+    stdin.write_all(b"second\n").unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 2);
+    assert_eq!(siphon.stop(), 0);
+    assert_eq!(backend.look(|log| log.bodies("/in")), ["first", "second"]);
+}
+
+#[test]
+fn an_attribute_reaches_the_placeholder_of_its_name() {
+    let backend = HttpBackend::start();
+    let mut agent = agent("orders", &backend.url());
+    agent["consumer"]["topic"] = json!("t");
+    agent["backend"][0]["url_pattern"] = json!("/in/{message_id}");
+    let lab = Lab::new(&config([agent]));
+    assert_eq!(publish(&lab, &["--attribute", "message_id=m 7", "x"], "").status, 0);
+    let mut siphon = lab.start();
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.stop(), 0);
+    assert_eq!(backend.look(|log| log.bodies("/in/m%207")), ["x"]);
 }

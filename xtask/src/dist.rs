@@ -11,7 +11,8 @@ use crate::error::{Context, Result, TaskError};
 /// Plugins that exist for tests.
 const NOT_SHIPPED: [&str; 1] = ["chaos"];
 /// Files and folders of the checkout that are shipped.
-const SHIPPED: [&str; 3] = ["LICENSE", "README.md", "config"];
+const SHIPPED: [&str; 7] =
+    ["LICENSE", "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "config", "docs"];
 
 /// Build what is shipped: a folder and a .tar.gz below target/dist; print the archive
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, EventFailed, FailureLog};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::deliveries::Deliveries;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
@@ -17,7 +17,7 @@ use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
 /// How long a driver may take to send the last settlements and say goodbye.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// The same after a second signal.
+/// What is left of it after a second signal.
 const CLOSE_AT_ONCE: Duration = Duration::from_millis(200);
 
 /// An event that has left the pipe.
@@ -225,7 +225,7 @@ impl Agent {
     /// The connection is gone, and with it everything that was not settled: the broker delivers it again.
     async fn lost(&mut self, source: Source, end: SourceEnd) -> ConnectionEnd {
         self.flush(&source);
-        let closed = source.close(CLOSE).await;
+        let closed = hurried(self.shutdown.clone(), source.close(CLOSE)).await;
         self.deliveries.forget_connection();
         self.in_pipe.clear();
         // From here on, not from the next connection on: what leaves the pipe between the two must not be settled there.
@@ -246,8 +246,8 @@ impl Agent {
         pipe.clear(); // before its events go back: nobody else may work on them at the same time
         let abandoned = std::mem::take(&mut self.in_pipe);
         abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));
-        self.flush_all(&source).await;
-        if let Err(error) = source.close(self.patience()).await {
+        let shutdown = self.shutdown.clone();
+        if let Err(error) = hurried(shutdown, self.say_goodbye(source)).await {
             tracing::warn!(agent = &*self.spec.label.agent, agent_type = &*self.spec.label.agent_type, %error, "did not close in order");
         }
         let (finished, abandoned) = (before - abandoned.len(), abandoned.len());
@@ -290,19 +290,30 @@ impl Agent {
         given_back
     }
 
-    fn patience(&self) -> Duration {
-        if self.shutdown.phase() == Phase::Ending { CLOSE_AT_ONCE } else { CLOSE }
-    }
-
-    async fn flush_all(&mut self, source: &Source) {
-        let until = Instant::now() + self.patience();
-        self.flush(source);
-        while !self.deliveries.unsent().is_empty() {
-            if tokio::time::timeout_at(until, source.rung()).await.is_err() {
-                return;
-            }
-            self.flush(source);
+    /// Hands over the last settlements and closes.
+    async fn say_goodbye(&mut self, source: Source) -> Result<(), DriverError> {
+        let until = Instant::now() + CLOSE;
+        self.flush(&source);
+        while !self.deliveries.unsent().is_empty() && timeout_at(until, source.rung()).await.is_ok() {
+            self.flush(&source);
         }
+        source.close(until.saturating_duration_since(Instant::now())).await
+    }
+}
+
+/// Waits for `goodbye`, but after a second signal only a moment longer.
+async fn hurried(
+    mut shutdown: Shutdown,
+    goodbye: impl Future<Output = Result<(), DriverError>>,
+) -> Result<(), DriverError> {
+    let moment = async {
+        shutdown.reached(Phase::Ending).await;
+        tokio::time::sleep(CLOSE_AT_ONCE).await;
+    };
+    tokio::select! {
+        biased;
+        result = goodbye => result,
+        () = moment => Err(DriverError::late()),
     }
 }
 

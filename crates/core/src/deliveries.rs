@@ -2,6 +2,7 @@
 //!
 //! No socket, no task, no clock: time comes in as an argument.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub(crate) struct Deliveries {
     waiting: Waiting<Held>,
     running: usize,
     unsent: Vec<Settlement>,
+    gone: Gone,
     /// The process ends: nothing waits any more.
     is_draining: bool,
 }
@@ -58,6 +60,7 @@ impl Deliveries {
             waiting: Waiting::default(),
             running: 0,
             unsent: Vec::new(),
+            gone: Gone::default(),
             is_draining: false,
         }
     }
@@ -107,6 +110,10 @@ impl Deliveries {
     /// Sends a failed event on its way: with its delay where the broker can delay, else it is held, else it stays.
     fn retry(&mut self, event: Event, wait: Duration, now: Instant) -> bool {
         let handle = event.handle();
+        if self.gone.has(handle, event.partition()) {
+            self.settle(handle, Verdict::REQUEUE, Duration::ZERO); // somebody else works on it by now
+            return true;
+        }
         let can_delay = self.capabilities.has(Capabilities::DELAY);
         if can_delay || self.is_draining || (self.can_give_back() && wait.is_zero()) {
             self.settle(handle, Verdict::RETRY, if can_delay { wait } else { Duration::ZERO });
@@ -153,11 +160,13 @@ impl Deliveries {
 
     /// The connection of `generation` is gone; the driver knows that these are stale, and wants them settled all the same.
     pub(crate) fn lost(&mut self, generation: u64) {
+        self.gone.lose(generation);
         self.give_back_if(|held| held.handle().generation <= generation, Verdict::REQUEUE);
     }
 
     /// A partition belongs to somebody else.
     pub(crate) fn revoked(&mut self, partition: i32, generation: u64) {
+        self.gone.revoke(partition, generation);
         let is_theirs = |held: &Held| held.partition() == Some(partition) && held.handle().generation <= generation;
         self.give_back_if(is_theirs, Verdict::REQUEUE);
     }
@@ -165,6 +174,7 @@ impl Deliveries {
     /// The source is gone with everything that was not settled.
     pub(crate) fn forget_connection(&mut self) {
         self.waiting = Waiting::default();
+        self.gone = Gone::default();
         self.unsent.clear();
     }
 
@@ -226,6 +236,31 @@ impl Deliveries {
     }
 }
 
+/// What a connection has lost: an event of it that fails later must not be kept.
+#[derive(Debug, Default)]
+struct Gone {
+    /// The newest generation whose connection is gone.
+    lost: Option<u64>,
+    /// The newest generation of each partition that was revoked.
+    revoked: HashMap<i32, u64>,
+}
+
+impl Gone {
+    fn lose(&mut self, generation: u64) {
+        self.lost = self.lost.max(Some(generation));
+    }
+
+    fn revoke(&mut self, partition: i32, generation: u64) {
+        let newest = self.revoked.entry(partition).or_insert(generation);
+        *newest = generation.max(*newest);
+    }
+
+    fn has(&self, handle: Handle, partition: Option<i32>) -> bool {
+        let revoked = partition.and_then(|partition| self.revoked.get(&partition)).copied();
+        self.lost.max(revoked).is_some_and(|generation| handle.generation <= generation)
+    }
+}
+
 impl Held {
     fn handle(&self) -> Handle {
         match self {
@@ -251,3 +286,6 @@ fn identity(event: &Event) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,9 @@ pub struct Invoke {
     /// A message header
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub metadata: Vec<(String, String)>,
+    /// What a driver would know of the message, such as message_id=7, for {message_id}
+    #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = pair)]
+    pub attributes: Vec<(String, String)>,
     /// The message's topic, for {topic}
     #[arg(long, default_value = "", hide_default_value = true)]
     pub topic: String,
@@ -114,6 +117,9 @@ pub struct Publish {
     /// A header of every message
     #[arg(long = "header", value_name = "KEY=VALUE", value_parser = pair)]
     pub headers: Vec<(String, String)>,
+    /// What the driver can set besides, such as message_id=7; its page lists them
+    #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = pair)]
+    pub attributes: Vec<(String, String)>,
     /// The payloads; `-` reads one from each line of standard input
     #[arg(value_name = "PAYLOAD", required = true)]
     pub payloads: Vec<String>,

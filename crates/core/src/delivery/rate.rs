@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// A clock cannot count for ever; a rate below this one is looked at again after it.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+
 /// A token bucket: `rate` tokens a second, at most one second's worth and at least one; full at the start.
 #[derive(Debug)]
 pub struct TokenBucket {
@@ -35,7 +38,8 @@ impl TokenBucket {
     pub fn next(&self) -> Instant {
         let missing = (1.0 - self.tokens).max(0.0) / self.rate;
         // Rounded up: waking a nanosecond early would only turn the loop once more.
-        self.filled + Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX / 2) + Duration::from_micros(1)
+        let wait = Duration::try_from_secs_f64(missing).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+        self.filled + wait + Duration::from_micros(1)
     }
 }
 
@@ -67,6 +71,15 @@ mod tests {
         bucket.take(1);
         assert_eq!(bucket.available(start + Duration::from_millis(1_990)), 0);
         assert_eq!(bucket.available(start + Duration::from_millis(2_010)), 1);
+    }
+
+    #[test]
+    fn a_rate_of_almost_nothing_waits_and_does_not_overflow() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(1e-300, start);
+        bucket.take(1);
+        assert!(bucket.next() > start + Duration::from_secs(3_600));
+        assert_eq!(bucket.available(bucket.next()), 0);
     }
 
     proptest! {

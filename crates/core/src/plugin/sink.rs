@@ -8,7 +8,7 @@ use std::time::Duration;
 use siphon_abi::{ErrorKind, Object, Pair, Pairs, RErr, ROk, SinkTable, Slice};
 
 use super::doorbell::done;
-use super::source::DriverError;
+use super::source::{DriverError, closed_within};
 use super::{OpenOptions, Registered};
 
 /// A message to publish.
@@ -77,8 +77,7 @@ impl Sink {
         let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         // SAFETY: a live object; `self` is consumed, so this is the one `close`.
         unsafe { (self.table.close)(self.object, ms, done) };
-        let late = Err(DriverError { message: "the driver did not close in time".into(), ..DriverError::closed() });
-        tokio::time::timeout(deadline + Duration::from_millis(500), answer).await.map_or(late, |(_, result)| result)
+        closed_within(deadline, answer).await
     }
 }
 

@@ -36,6 +36,11 @@ impl DriverError {
         !matches!(self.kind, ErrorKind::CONFIG | ErrorKind::FATAL | ErrorKind::UNSUPPORTED)
     }
 
+    /// The driver did not say goodbye in time.
+    pub(crate) fn late() -> Self {
+        Self { message: "the driver did not close in time".into(), ..Self::closed() }
+    }
+
     pub(super) fn closed() -> Self {
         Self { kind: ErrorKind::CLOSED, path: String::new(), message: "the driver is closed".into() }
     }
@@ -54,6 +59,15 @@ impl fmt::Display for DriverError {
 }
 
 impl std::error::Error for DriverError {}
+
+/// Waits for the answer to a `close`: the driver keeps the deadline itself, so a little longer.
+pub(super) async fn closed_within(
+    deadline: Duration,
+    answer: impl Future<Output = (u64, Result<(), DriverError>)>,
+) -> Result<(), DriverError> {
+    let answer = tokio::time::timeout(deadline + Duration::from_millis(500), answer).await;
+    answer.map_or_else(|_| Err(DriverError::late()), |(_, result)| result)
+}
 
 /// How an agent wants its driver.
 #[derive(Debug, Clone)]
@@ -231,8 +245,7 @@ impl Source {
         let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         // SAFETY: a live object; `self` is consumed, so this is the one `close`.
         unsafe { (self.table.close)(self.object, ms, done) };
-        let late = Err(DriverError { message: "the driver did not close in time".into(), ..DriverError::closed() });
-        tokio::time::timeout(deadline + Duration::from_millis(500), answer).await.map_or(late, |(_, result)| result)
+        closed_within(deadline, answer).await
     }
 
     fn error(&mut self) -> DriverError {

@@ -1,6 +1,7 @@
 //! The agent runtime against the fake broker: every event crosses the real tables of the plugin ABI.
 
 mod bounds;
+mod breaking;
 mod connection;
 mod drain;
 mod memory;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use siphon_core::{AgentEnd, AgentSpec};
+use siphon_sdk::Verdict;
 use siphon_testkit::{FakeBroker, Fate, ScriptedHandler, Step, TestAgent, constant, spec};
 
 fn waiting_an_hour(broker: &FakeBroker) -> AgentSpec {
@@ -68,6 +69,25 @@ async fn a_revocation_is_noticed_while_every_held_place_is_taken() {
     agent.wait_until("as many held events as may be", |status| status.waiting >= 64 && status.in_flight == 0).await;
     broker.revoke(7);
     agent.wait_until("all to be let go", |status| status.waiting == 0).await;
+    agent.drain().await;
+    broker.assert_no_violations();
+}
+
+#[tokio::test]
+async fn an_event_that_fails_after_its_partition_was_revoked_is_not_tried_again() {
+    let broker = FakeBroker::kafka();
+    broker.publish_to(7, "theirs");
+    let handler = ScriptedHandler::new(|run| if run.nth == 1 { Step::HoldThenFail } else { Step::fail() });
+    let agent = TestAgent::start(spec(&broker), &handler);
+    handler.wait_until("the run", |runs| runs.running == 1).await;
+    broker.revoke(7);
+    broker.publish_to(8, "ours");
+    handler.wait_until("what came behind the notice", |runs| runs.running == 2).await;
+    handler.release(1);
+    broker.wait_until("its settlement", |state| state.messages[0].settlements.len() == 1).await;
+    broker.look(|state| assert_eq!(state.messages[0].verdicts(), [Verdict::Requeue]));
+    handler.look(|runs| assert_eq!(runs.counts()["theirs"], 1));
+    handler.release(9);
     agent.drain().await;
     broker.assert_no_violations();
 }

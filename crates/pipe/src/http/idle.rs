@@ -47,11 +47,12 @@ impl<C> IdleSet<C> {
 
     /// The connection to `peer` that was used last. Those that are too old or not `usable` any more are dropped.
     pub fn take(&mut self, peer: &Peer, now: Instant, usable: impl Fn(&C) -> bool) -> Option<Kept<C>> {
-        let timeout = self.limits.timeout;
+        let IdleLimits { timeout, age, .. } = self.limits;
         let host = self.hosts.get_mut(peer)?;
         while let Some((kept, since)) = host.pop() {
             self.total -= 1;
-            if usable(&kept.connection) && !is_old(since, now, timeout) {
+            let is_fresh = !is_old(since, now, timeout) && !is_old(kept.opened, now, Some(age));
+            if is_fresh && usable(&kept.connection) {
                 return Some(kept);
             }
         }

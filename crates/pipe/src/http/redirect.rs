@@ -7,9 +7,9 @@ use ::http::header::{
 };
 use ::http::uri::{Authority, Scheme};
 use ::http::{Method, StatusCode, Uri};
+use siphon_telemetry::redact;
 
 use super::client::Outgoing;
-use crate::error::without_userinfo;
 use crate::percent;
 use crate::target::is_callable;
 
@@ -51,9 +51,9 @@ pub(super) fn next(
     Ok(Some(Outgoing { method, url, headers: Arc::new(headers), body: call.body.clone() }))
 }
 
-/// Long ones are cut, and what stands before an `@` may be a password.
+/// Long ones are cut.
 fn unreadable(location: &str) -> String {
-    let shown: String = location.rsplit('@').next().unwrap_or_default().chars().take(SHOWN_LIMIT).collect();
+    let shown: String = redact::written(location).chars().take(SHOWN_LIMIT).collect();
     format!("failed to parse Location header \"{shown}\"")
 }
 
@@ -92,6 +92,15 @@ fn next_headers(call: &Outgoing, url: &Uri, same_method: bool) -> HeaderMap {
         headers.insert(REFERER, referer);
     }
     headers
+}
+
+/// The Referer of a call that came from `url`. It is sent, not shown: only user and password are left out (RFC 9110
+/// §10.1.3).
+fn without_userinfo(url: &Uri) -> String {
+    let text = url.to_string();
+    let Some(authority) = url.authority().filter(|authority| authority.as_str().contains('@')) else { return text };
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    text.replacen(authority.as_str(), host, 1)
 }
 
 /// `location` as seen from `base` (RFC 3986 §5.2); what cannot stand in a URL is encoded.
@@ -252,7 +261,7 @@ mod tests {
         for (location, expected) in [
             ("ftp://x/", "unsupported protocol scheme \"ftp\""),
             ("http://", "failed to parse Location header \"http://\""),
-            ("http://u:pw@:x/", "failed to parse Location header \":x/\""),
+            ("http://u:pw@:x/?token=pw", "failed to parse Location header \"http://u:***@:x/?token=***\""),
         ] {
             let error = follow(&call(Method::GET, "http://h/", ""), 302, location, RedirectPolicy::default());
             assert!(error.as_ref().is_err_and(|reason| reason.starts_with(expected)), "{error:?}");

@@ -8,6 +8,9 @@ use std::sync::{Arc, OnceLock};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
+/// Names a file of roots instead of the machine's own.
+const NAMED_ROOTS: &str = "SSL_CERT_FILE";
+
 /// The machine's roots, read once in a process.
 static MACHINE: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
 
@@ -26,14 +29,17 @@ pub(super) fn client_config(extra_roots: &[CertificateDer<'static>]) -> Result<A
 fn with_roots(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     let machine = rustls_native_certs::load_native_certs();
+    let reasons: Vec<_> = machine.errors.iter().map(ToString::to_string).collect();
+    if !reasons.is_empty() && std::env::var_os(NAMED_ROOTS).is_some() {
+        return Err(format!("tls: {NAMED_ROOTS} cannot be used; mend or unset it: {}", reasons.join("; ")));
+    }
     roots.add_parsable_certificates(machine.certs);
     roots.add_parsable_certificates(extra_roots.iter().cloned());
     if roots.is_empty() {
-        let hint = "install ca-certificates or set SSL_CERT_FILE";
-        let reasons: Vec<_> = machine.errors.iter().map(ToString::to_string).collect();
-        return Err(format!("tls: this machine has no root certificates; {hint} {}", reasons.join("; "))
-            .trim_end()
-            .into());
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
+        return Err(format!(
+            "tls: this machine has no root certificates; install ca-certificates or set {NAMED_ROOTS}{reasons}"
+        ));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -8,7 +8,6 @@ use siphon_abi::{Done, Verdict as AbiVerdict};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::item::OwnedItem;
 use super::shared::{Command, End, Shared};
 use crate::driver::{Receiver, Settlement, Settler, Source, Verdict};
 use crate::message::Batch;
@@ -65,6 +64,7 @@ async fn drive(mut receiver: impl Receiver, mut settler: impl Settler, shared: &
         tokio::select! {
             ended = &mut settling => ended,
             error = receive_all(&mut receiver, shared) => {
+                shared.return_untaken(); // before anything is awaited: what the host starts now would be done twice
                 ending.notify_one();
                 let _ = timeout(LAST_FLUSH, settling).await;
                 Err(error)
@@ -77,10 +77,20 @@ async fn drive(mut receiver: impl Receiver, mut settler: impl Settler, shared: &
         Ok(None) => End::Closed,
         Err(error) => {
             // Perhaps it can still give back what it holds; it has ended either way.
-            let _ = timeout(LAST_FLUSH, settler.close()).await;
+            let _ = timeout(LAST_FLUSH, goodbye(&mut settler, shared)).await;
             End::Failed(error)
         }
     }
+}
+
+/// Gives back what the host never took, sends every settlement, closes.
+async fn goodbye(settler: &mut impl Settler, shared: &Shared) -> Result<(), Error> {
+    shared.return_untaken();
+    let last: Vec<_> = shared.take_inbox().0.into_iter().map(settlement).collect();
+    if !last.is_empty() {
+        settler.settle(&last).await?;
+    }
+    settler.close().await
 }
 
 fn connected() -> Batch {
@@ -117,12 +127,18 @@ async fn settle_all(settler: &mut impl Settler, shared: &Shared, ending: &Notify
         if !settlements.is_empty() {
             let settlements: Vec<_> = settlements.into_iter().map(settlement).collect();
             settler.settle(&settlements).await?;
-            continue; // what came meanwhile goes before any command's answer
         }
         while let Some(command) = waiting.pop_front() {
+            if matches!(command, Command::Close(..)) && shared.has_settlements() {
+                waiting.push_front(command); // they go before the goodbye
+                break;
+            }
             if let Some(closing) = answer(settler, command).await {
                 return Ok(Some(closing));
             }
+        }
+        if shared.has_settlements() {
+            continue;
         }
         tokio::select! {
             biased;
@@ -149,30 +165,11 @@ fn complete(done: Done, result: Result<(), Error>) {
     }
 }
 
-/// Gives back what waits inside, sends every settlement, says goodbye; all within the host's deadline.
+/// Says goodbye within the host's deadline.
 async fn close(mut settler: impl Settler, closing: Closing, shared: &Shared) -> End {
-    let mut last: Vec<_> = shared.take_inbox().0.into_iter().map(settlement).collect();
-    last.extend(untaken(shared));
-    let goodbye = async {
-        if !last.is_empty() {
-            settler.settle(&last).await?;
-        }
-        settler.close().await
-    };
-    let result = timeout(closing.deadline, goodbye).await;
+    let result = timeout(closing.deadline, goodbye(&mut settler, shared)).await;
     complete(closing.done, result.unwrap_or_else(|_| Err(Error::connection("the broker did not answer in time"))));
     End::Closed
-}
-
-/// What the host never took, to be given back untouched.
-fn untaken(shared: &Shared) -> Vec<Settlement> {
-    let untaken = shared.ring.withdraw(|_| true);
-    let requeue = |handle: siphon_abi::Handle| Settlement {
-        id: handle.id,
-        generation: handle.generation,
-        verdict: Verdict::Requeue,
-    };
-    untaken.iter().filter_map(OwnedItem::message).map(requeue).collect()
 }
 
 fn settlement(settlement: siphon_abi::Settlement) -> Settlement {

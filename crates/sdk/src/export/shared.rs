@@ -115,13 +115,27 @@ impl Shared {
 
     /// A notice overtakes the messages; those that it makes stale go back to the driver, untouched.
     fn push_notice(&self, notice: Entry) {
-        let stale = self.ring.withdraw(|message| message.is_stale_after(&notice));
-        let given_back = stale.iter().filter_map(OwnedItem::message).map(requeue);
-        self.inbox().settlements.extend(given_back);
-        self.settled(stale.len());
+        self.give_back(|message| message.is_stale_after(&notice));
         self.ring.push_notice(item(notice).0);
         self.doorbell.ring();
         self.inbox_changed.notify_one();
+    }
+
+    /// What the host has not taken goes back to the driver, untouched.
+    pub(super) fn return_untaken(&self) {
+        self.give_back(|_| true);
+    }
+
+    fn give_back(&self, is_stale: impl FnMut(&OwnedItem) -> bool) {
+        let stale = self.ring.withdraw(is_stale);
+        let given_back = stale.iter().filter_map(OwnedItem::message).map(requeue);
+        self.inbox().settlements.extend(given_back);
+        self.settled(stale.len());
+    }
+
+    /// Whether a settlement waits for the driver.
+    pub(super) fn has_settlements(&self) -> bool {
+        !self.inbox().settlements.is_empty()
     }
 
     /// Takes settlements into the inbox; returns how many.

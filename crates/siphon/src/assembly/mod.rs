@@ -60,7 +60,7 @@ impl Assembly {
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems);
-        problems.extend(driver_findings(&document, &config, &registry));
+        problems.extend(driver_findings(&document, &config, &registry, &problems));
         problems.extend(pipe_problems);
         problems.sort_by(|left, right| (left.at, &left.path).cmp(&(right.at, &right.path)));
         if problems.iter().any(Problem::is_error) {
@@ -113,10 +113,13 @@ fn problem(severity: Severity, file: &str, message: String) -> Problem {
     Problem { severity, file: file.to_owned(), at: None, path: String::new(), message }
 }
 
-/// What each driver has to say about its settings, with its place in the file.
-fn driver_findings(document: &Document, config: &Config, registry: &Registry) -> Vec<Problem> {
+/// What each driver has to say about its settings, with its place in the file. Settings that their schema has refused are
+/// not shown to it: it would only repeat that.
+fn driver_findings(document: &Document, config: &Config, registry: &Registry, known: &[Problem]) -> Vec<Problem> {
+    let is_refused =
+        |agent: &&Agent| known.iter().any(|one| one.is_error() && one.path.starts_with(&agent.driver.path));
     let mut problems = Vec::new();
-    for agent in &config.agents {
+    for agent in config.agents.iter().filter(|agent| !is_refused(agent)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
         let options = spec::of(agent, driver).open_options();
         for finding in driver.check(&options) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use siphon_core::delivery::Strategy;
 use siphon_pipe::BackendDescription;
 
-use super::{Outcome, show};
+use super::{Outcome, log_level, show};
 use crate::Exit;
 use crate::assembly::{AssembledAgent, Assembly};
 use crate::cli::Check;
@@ -13,6 +13,7 @@ use crate::exit::Failure;
 
 pub fn execute(arguments: &Check) -> Outcome {
     let assembly = Assembly::load(&arguments.sources).map_err(Failure::Problems)?;
+    log_level(&arguments.sources, &assembly, None)?; // `run` would refuse it
     show(&assembly.problems);
     print!("{}", describe(&assembly));
     Ok(Exit::Fine)

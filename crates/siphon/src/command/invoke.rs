@@ -36,7 +36,8 @@ fn event(payload: Vec<u8>, arguments: &Invoke) -> Event {
     let bytes = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
     let (topic, key) = (arguments.topic.clone().into_bytes(), arguments.key.clone().into_bytes());
     let headers = arguments.metadata.iter().map(bytes).collect();
-    EventParts { payload: payload.into(), topic, key, headers, ..EventParts::default() }.into()
+    let attributes = arguments.attributes.iter().map(bytes).collect();
+    EventParts { payload: payload.into(), topic, key, headers, attributes }.into()
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

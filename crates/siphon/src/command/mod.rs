@@ -39,10 +39,7 @@ fn assemble(sources: &Sources, least: Option<Level>) -> Result<Assembly, Failure
 
 fn set_up_log(sources: &Sources, assembly: &Assembly, least: Option<Level>) -> Result<(), Failure> {
     let configured = assembly.logging();
-    let environment = std::env::var("SIPHON_LOG").ok();
-    let word = configured.map(|logging| logging.level).or(least).map(Level::as_str);
-    let level = choose_level(sources.log_level.as_deref(), environment.as_deref(), word);
-    let level = level.map_err(|error| Failure::usage(error.to_string()))?;
+    let level = log_level(sources, assembly, least)?;
     let settings = LogSettings {
         level,
         format: configured.map_or(Format::Human, |logging| logging.format),
@@ -50,6 +47,14 @@ fn set_up_log(sources: &Sources, assembly: &Assembly, least: Option<Level>) -> R
         to: if configured.is_some_and(|logging| logging.is_stdout) { LogTarget::Stdout } else { LogTarget::Stderr },
     };
     init(settings).map_err(|error| Failure::configuration(error.to_string()))
+}
+
+/// The level that flag, environment and configuration come to.
+fn log_level(sources: &Sources, assembly: &Assembly, least: Option<Level>) -> Result<Level, Failure> {
+    let environment = std::env::var("SIPHON_LOG").ok();
+    let word = assembly.logging().map(|logging| logging.level).or(least).map(Level::as_str);
+    let level = choose_level(sources.log_level.as_deref(), environment.as_deref(), word);
+    level.map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// Warnings and notices, for commands whose standard output is for something else.

@@ -1,6 +1,7 @@
 //! `siphon publish`: sends events to an agent's own queue, through its driver.
 
 use std::io::BufRead as _;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use siphon_core::plugin::{Outgoing, Sink};
@@ -14,6 +15,9 @@ use crate::exit::Failure;
 
 /// Messages that are handed to the driver at once.
 const BATCH: usize = 256;
+
+/// Bytes from which on a batch takes no further message.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// How long the driver may take to say goodbye.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -59,43 +63,75 @@ fn topic(agent: &AssembledAgent, arguments: &Publish) -> Result<String, Failure>
 /// How many were confirmed, and what kept the next one from it.
 async fn publish_all(sink: Sink, arguments: &Publish, topic: &str) -> (u64, Result<(), String>) {
     let mut confirmed = 0;
-    let mut batch = Vec::new();
-    let mut payloads = payloads(arguments);
-    loop {
-        let (payload, is_last) = match payloads.next() {
-            Some(Ok(payload)) => (Some(payload), false),
-            Some(Err(error)) => return (confirmed, Err(error)),
-            None => (None, true),
-        };
-        batch.extend(payload.map(|payload| message(payload, arguments, topic)));
-        if batch.len() >= BATCH || (is_last && !batch.is_empty()) {
-            let (count, result) = sink.publish(&batch).await;
-            confirmed += count;
-            batch.clear();
-            if let Err(error) = result {
-                return (confirmed, Err(error.to_string()));
-            }
+    let payloads = payloads(arguments.payloads.clone());
+    while let Some(batch) = next_batch(&payloads) {
+        let (payloads, unread): (Vec<_>, Vec<_>) = batch.into_iter().partition(Result::is_ok);
+        let messages: Vec<_> =
+            payloads.into_iter().flatten().map(|payload| message(payload, arguments, topic)).collect();
+        let (count, result) = sink.publish(&messages).await;
+        confirmed += count;
+        if let Err(error) = result {
+            return (confirmed, Err(error.to_string()));
         }
-        if is_last {
-            return (confirmed, sink.close(CLOSE).await.map_err(|error| error.to_string()));
+        if let Some(Err(error)) = unread.into_iter().next() {
+            return (confirmed, Err(error));
         }
     }
+    // Everything is confirmed: how the driver says goodbye changes nothing.
+    if let Err(error) = sink.close(CLOSE).await {
+        tracing::warn!(service = "Publish", %error, "the driver did not close in order");
+    }
+    (confirmed, Ok(()))
+}
+
+type Payload = Result<Vec<u8>, String>;
+
+/// What is there already, but at least one: an event must not wait for the next line of a slow input.
+fn next_batch(payloads: &Receiver<Payload>) -> Option<Vec<Payload>> {
+    let first = payloads.recv().ok()?;
+    let mut bytes = first.as_ref().map_or(0, Vec::len);
+    let mut batch = vec![first];
+    while batch.len() < BATCH && bytes < BATCH_BYTES {
+        let Ok(payload) = payloads.try_recv() else { break };
+        bytes += payload.as_ref().map_or(0, Vec::len);
+        batch.push(payload);
+    }
+    Some(batch)
 }
 
 fn message(payload: Vec<u8>, arguments: &Publish, topic: &str) -> Outgoing {
     let (key, topic) = (arguments.key.clone().into_bytes(), topic.as_bytes().to_vec());
-    Outgoing { payload, key, topic, headers: arguments.headers.clone(), attributes: Vec::new() }
+    let (headers, attributes) = (arguments.headers.clone(), arguments.attributes.clone());
+    Outgoing { payload, key, topic, headers, attributes }
 }
 
-fn payloads(arguments: &Publish) -> impl Iterator<Item = Result<Vec<u8>, String>> {
-    arguments.payloads.iter().flat_map(|payload| -> Box<dyn Iterator<Item = _>> {
-        if payload != "-" {
-            return Box::new(std::iter::once(Ok(payload.clone().into_bytes())));
+/// The payloads, in order, from a thread of their own: reading standard input blocks.
+fn payloads(arguments: Vec<String>) -> Receiver<Payload> {
+    let (sender, receiver) = sync_channel(BATCH);
+    std::thread::spawn(move || {
+        for argument in arguments {
+            let sent =
+                if argument == "-" { read_lines(&sender) } else { sender.send(Ok(argument.into_bytes())).is_ok() };
+            if !sent {
+                return; // nobody publishes any more
+            }
         }
-        let lines = std::io::stdin().lock().split(b'\n');
-        let not_empty = |line: &Result<Vec<u8>, String>| line.as_ref().map_or(true, |line| !line.is_empty());
-        Box::new(
-            lines.map(|line| line.map_err(|error| format!("cannot read standard input: {error}"))).filter(not_empty),
-        )
-    })
+    });
+    receiver
+}
+
+/// Sends each line of standard input that is not empty; false when nobody wants more.
+fn read_lines(sender: &SyncSender<Payload>) -> bool {
+    let lines = std::io::stdin().lock().split(b'\n');
+    let lines = lines.map(|line| line.map_err(|error| format!("cannot read standard input: {error}")));
+    let lines = lines.map(|line| line.map(without_carriage_return));
+    lines.filter(|line| line.as_ref().map_or(true, |line| !line.is_empty())).all(|line| sender.send(line).is_ok())
+}
+
+/// A line that ends as on Windows.
+fn without_carriage_return(mut line: Vec<u8>) -> Vec<u8> {
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    line
 }
