@@ -73,6 +73,7 @@ fn options(events: usize, payload: usize, batch: usize, is_filled: bool) -> Open
         read_ahead,
         max_in_flight: 2 * read_ahead,
         max_bytes: u64::MAX,
+        workers: batch,
     }
 }
 

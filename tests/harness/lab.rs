@@ -44,11 +44,21 @@ impl Lab {
     /// When the system gives no folder.
     pub fn empty() -> Self {
         let lab = Self { folder: tempfile::tempdir().expect("a folder for the test") };
-        let (library, plugins) = (plugin_file("sqlite"), lab.path(PLUGINS));
-        std::fs::create_dir(&plugins).expect("the folder can be written");
-        let link = plugins.join(library.file_name().expect("a file's name"));
+        std::fs::create_dir(lab.path(PLUGINS)).expect("the folder can be written");
+        lab.with_plugin("sqlite")
+    }
+
+    /// The same with the library of another driver, too.
+    ///
+    /// # Panics
+    ///
+    /// When the folder cannot be written.
+    #[must_use]
+    pub fn with_plugin(self, name: &str) -> Self {
+        let library = plugin_file(name);
+        let link = self.path(PLUGINS).join(library.file_name().expect("a file's name"));
         std::os::unix::fs::symlink(library, link).expect("the folder can be written");
-        lab
+        self
     }
 
     pub fn folder(&self) -> &Path {

@@ -4,6 +4,7 @@
 
 mod artifacts;
 mod bench;
+mod brokers;
 mod build;
 mod cargo;
 mod dist;
@@ -34,6 +35,7 @@ enum Task {
     Run(run::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Brokers(brokers::Arguments),
     Tidy(tidy::Arguments),
     Dist(dist::Arguments),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Task::Run(arguments) => run::task(arguments),
         Task::Test(arguments) => test::task(&arguments),
         Task::Bench(arguments) => bench::task(&arguments),
+        Task::Brokers(arguments) => brokers::task(&arguments),
         Task::Tidy(arguments) => tidy::task(&arguments),
         Task::Dist(arguments) => dist::task(&arguments),
     };

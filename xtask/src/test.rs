@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::brokers::Started;
 use crate::build::{self, Built};
 use crate::cargo::{self, Profile};
 use crate::error::{Result, TaskError};
@@ -11,7 +12,7 @@ use crate::steps::{Outcome, Steps};
 /// Executable cases of the pipe that this version has to pass, below the folder of the cases.
 const CASES: [&str; 3] = ["pipeline/basics", "pipeline/filters", "pipeline/config"];
 
-/// Build once, then run the tests of all crates, the loom model and the executable cases
+/// Build once, start the brokers, run the tests of all crates, the loom model and the executable cases
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: cargo xtask test --release")]
 pub struct Arguments {
@@ -40,10 +41,13 @@ fn with(built: &Result<Built>, step: impl FnOnce(&Built) -> Outcome) -> Outcome 
     }
 }
 
-/// The environment tells tests where the plugins and the program are, so that none builds them again.
+/// The environment tells tests where the plugins and the program are, so that none builds them again, and where the
+/// brokers are.
 fn workspace(profile: &Profile, built: &Built) -> Result<()> {
+    let brokers = Started::usual()?;
     let mut command = cargo::command();
-    command.args(["test", "--workspace"]).args(profile.arguments());
+    command.envs(brokers.variables.iter().map(|(name, value)| (name, value)));
+    command.args(["test", "--workspace", "--no-fail-fast"]).args(profile.arguments());
     command.env("SIPHON_TEST_PLUGINS", &built.folder).env("SIPHON_TEST_BIN", built.binary()?);
     cargo::run(&mut command)
 }

@@ -26,6 +26,8 @@ pub struct OpenArgs<'a> {
     pub max_in_flight: u32,
     /// Payload bytes that may wait inside the driver; one message may exceed it.
     pub max_bytes: u64,
+    /// Messages that the host works on at once; at least 1.
+    pub workers: u32,
 }
 
 /// What `next` found.

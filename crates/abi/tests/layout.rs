@@ -44,7 +44,7 @@ fn layouts() -> String {
         Doorbell { context, ring, release }
         HostApi { context, max_level, log }
         LogRecord { level, agent, target, message, fields }
-        OpenArgs { agent, namespace, topics, config, read_ahead, max_in_flight, max_bytes }
+        OpenArgs { agent, namespace, topics, config, read_ahead, max_in_flight, max_bytes, workers }
         Next { poll, count }
         SourceTable { check, open, next, error, settle, ping, pause, close, free }
         SinkTable { check, open, publish, ping, close, free }
@@ -82,7 +82,7 @@ Completion 88/8 count@0 error@8\n\
 Doorbell 24/8 context@0 ring@8 release@16\n\
 HostApi 24/8 context@0 max_level@8 log@16\n\
 LogRecord 72/8 level@0 agent@8 target@24 message@40 fields@56\n\
-OpenArgs 80/8 agent@0 namespace@16 topics@32 config@48 read_ahead@64 max_in_flight@68 max_bytes@72\n\
+OpenArgs 88/8 agent@0 namespace@16 topics@32 config@48 read_ahead@64 max_in_flight@68 max_bytes@72 workers@80\n\
 Next 8/4 poll@0 count@4\n\
 SourceTable 72/8 check@0 open@8 next@16 error@24 settle@32 ping@40 pause@48 close@56 free@64\n\
 SinkTable 48/8 check@0 open@8 publish@16 ping@24 close@32 free@40\n\

@@ -56,6 +56,7 @@ impl AgentSpec {
             namespace: self.driver.main_key().to_owned(),
             topics: self.topics.clone(),
             config: self.config.clone(),
+            workers: self.workers,
             read_ahead,
             max_in_flight: self.workers.saturating_add(read_ahead).saturating_add(self.held_limit()),
             max_bytes: READ_AHEAD_BYTES,

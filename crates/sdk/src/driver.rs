@@ -17,6 +17,8 @@ pub struct Context {
     pub namespace: String,
     /// What the agent listens to; may be empty. For sinks: the default topics.
     pub topics: Vec<String>,
+    /// Messages that the agent works on at once.
+    pub workers: usize,
     /// Messages that may wait in the SDK's ring; a receiver need not fetch more at once.
     pub read_ahead: usize,
     /// Messages delivered and not settled; a natural prefetch.

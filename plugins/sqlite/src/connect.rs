@@ -75,7 +75,7 @@ mod tests {
     fn context() -> Context {
         let topics = vec!["orders.*".to_owned()];
         let (agent, namespace) = ("test".to_owned(), KEYS[0].to_owned());
-        Context { agent, namespace, topics, read_ahead: 4, max_in_flight: 8 }
+        Context { agent, namespace, topics, workers: 1, read_ahead: 4, max_in_flight: 8 }
     }
 
     fn config(path: &std::path::Path) -> Config {

@@ -77,6 +77,8 @@ pub struct OpenOptions {
     pub topics: Vec<String>,
     /// The driver's configuration: a JSON object.
     pub config: String,
+    /// Messages that are worked on at once.
+    pub workers: usize,
     /// Messages that may wait inside the driver.
     pub read_ahead: usize,
     /// Messages delivered and not settled.
@@ -98,6 +100,7 @@ impl OpenOptions {
             read_ahead: limit(self.read_ahead),
             max_in_flight: limit(self.max_in_flight),
             max_bytes: self.max_bytes,
+            workers: limit(self.workers),
         })
     }
 }

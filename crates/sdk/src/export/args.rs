@@ -11,6 +11,7 @@ pub(super) fn context(args: &OpenArgs<'_>) -> Context {
         agent: args.agent.as_str().to_owned(),
         namespace: args.namespace.as_str().to_owned(),
         topics: args.topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
+        workers: args.workers.max(1) as usize,
         read_ahead: args.read_ahead.max(1) as usize,
         max_in_flight: args.max_in_flight.max(args.read_ahead).max(1) as usize,
     }

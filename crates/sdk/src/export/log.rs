@@ -2,6 +2,9 @@
 //!
 //! Each library has its own copy of `tracing`, so the host's subscriber does not see them. Futures that the SDK polls know
 //! their agent through a thread-local; what a client library logs from threads of its own carries the plugin's name only.
+//!
+//! A client library's words are for those who debug it: they reach the log at `debug` at most. What matters to the agent
+//! the driver says itself, in its errors; else every lost connection would be told three times.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -13,9 +16,13 @@ use serde_json::{Map, Value};
 use siphon_abi::{HostApi, LogLevel, LogRecord, Slice};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 static HOST: OnceLock<HostApi> = OnceLock::new();
+
+/// The plugin's own crate, as targets begin with it.
+static OWN: OnceLock<&str> = OnceLock::new();
 
 thread_local! {
     static AGENT: RefCell<String> = const { RefCell::new(String::new()) };
@@ -35,10 +42,11 @@ pub(super) async fn named<F: Future>(mut agent: String, future: F) -> F::Output 
 }
 
 /// Takes the host's log, once, and routes events and panics there.
-pub(super) fn install(host: HostApi) {
+pub(super) fn install(host: HostApi, crate_name: &'static str) {
     if HOST.set(host).is_err() {
         return;
     }
+    let _ = OWN.set(crate_name);
     // A plugin that brought its own subscriber keeps it.
     let _ = tracing::subscriber::set_global_default(Bridge);
     std::panic::set_hook(Box::new(|info| {
@@ -68,18 +76,22 @@ impl Subscriber for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // SAFETY: the host's functions live as long as the process.
         metadata.is_event()
-            && HOST.get().is_some_and(|host| level(metadata.level()) <= unsafe { (host.max_level)(host.context) })
+            && HOST.get().is_some_and(|host| level(metadata) <= unsafe { (host.max_level)(host.context) })
     }
 
-    fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
-        tracing::subscriber::Interest::sometimes() // the host may change its level
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // What a client library does with each message is not even asked about.
+        if *metadata.level() == Level::TRACE && !is_own(metadata.target()) {
+            return Interest::never();
+        }
+        Interest::sometimes() // the host may change its level
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let rest = if fields.rest.is_empty() { String::new() } else { Value::Object(fields.rest).to_string() };
-        write_line(level(event.metadata().level()), event.metadata().target(), &fields.message, &rest);
+        write_line(level(event.metadata()), event.metadata().target(), &fields.message, &rest);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -92,14 +104,21 @@ impl Subscriber for Bridge {
     fn exit(&self, _: &Id) {}
 }
 
-fn level(level: &Level) -> LogLevel {
-    match *level {
+fn level(metadata: &Metadata<'_>) -> LogLevel {
+    match *metadata.level() {
+        Level::TRACE => LogLevel::TRACE,
+        _ if !is_own(metadata.target()) => LogLevel::DEBUG,
         Level::ERROR => LogLevel::ERROR,
         Level::WARN => LogLevel::WARN,
         Level::INFO => LogLevel::INFO,
         Level::DEBUG => LogLevel::DEBUG,
-        Level::TRACE => LogLevel::TRACE,
     }
+}
+
+/// Whether the plugin or the SDK speaks, and no library that it uses.
+fn is_own(target: &str) -> bool {
+    let root = target.split("::").next().unwrap_or_default();
+    OWN.get().is_none_or(|own| own.split("::").next() == Some(root)) || root == env!("CARGO_CRATE_NAME")
 }
 
 #[derive(Default)]

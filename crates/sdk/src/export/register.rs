@@ -44,10 +44,14 @@ pub const fn handshake(name: &'static str, version: &'static str, unwinds: bool)
     }
 }
 
-/// Takes the host's functions and lists the components. For [`export_plugin!`](crate::export_plugin).
-pub fn init(host: HostApi, components: impl FnOnce() -> Vec<Component>) -> Res<RVec<Component>> {
+/// Takes the host's functions and lists the components of `crate_name`. For [`export_plugin!`](crate::export_plugin).
+pub fn init(
+    host: HostApi,
+    crate_name: &'static str,
+    components: impl FnOnce() -> Vec<Component>,
+) -> Res<RVec<Component>> {
     let register = || {
-        log::install(host);
+        log::install(host, crate_name);
         Ok(components())
     };
     match guard(register, Err) {
@@ -87,7 +91,7 @@ macro_rules! export_plugin {
                 $crate::export::handshake(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), cfg!(panic = "unwind"));
 
             unsafe extern "C" fn init(host: abi::HostApi) -> abi::Res<abi::RVec<abi::Component>> {
-                $crate::export::init(host, || vec![$($component),+])
+                $crate::export::init(host, module_path!(), || vec![$($component),+])
             }
 
             fn module() -> abi::PluginRef {

@@ -18,13 +18,15 @@ pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
 }
 
 fn driver(source: &Registered) -> Entry {
+    let schema: Option<serde_json::Value> = serde_json::from_str(&source.schema).ok();
+    // Drivers of KrakenD's own namespaces leave their object open: what KrakenD ignores is warned about.
+    let is_open = schema.as_ref().is_some_and(|schema| schema.get("additionalProperties").is_none());
     Entry {
         keys: source.keys.clone(),
         level: if source.level == abi::Level::AGENT { Level::Agent } else { Level::Backend },
         kind: Kind::Driver,
-        schema: serde_json::from_str(&source.schema).ok(),
-        // Drivers of KrakenD's own namespaces say in their schema whether unknown keys are refused.
-        unknown_keys: UnknownKeys::Refuse,
+        schema,
+        unknown_keys: if is_open { UnknownKeys::Warn } else { UnknownKeys::Refuse },
         effect: format!("takes events from {}", source.label),
         origin: source.library.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }

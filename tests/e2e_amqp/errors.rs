@@ -1,0 +1,78 @@
+//! What the broker refuses is one line that says what to do, without secrets.
+
+use serde_json::{Value, json};
+
+use crate::broker::Broker;
+use crate::lab::{agent, driver, lab};
+use crate::queue::{Queue, unique};
+
+/// Expects one line of the log with these parts when the agent on a durable queue and exchange has these settings.
+#[track_caller]
+fn check(settings: impl FnOnce(&Broker, &Queue) -> Value, parts: &[&str]) {
+    let broker = Broker::shared();
+    let queue = Queue::later(&broker, "refused");
+    // Declares both.
+    let mut first = lab(agent(&broker, &queue, "http://127.0.0.1:1"), json!({})).start();
+    first.wait_for_agent("orders", |agent| agent["state"] == "running");
+    assert_eq!(first.stop(), 0);
+    let settings = driver(settings(&broker, &queue));
+    let siphon = lab(agent(&broker, &queue, "http://127.0.0.1:1"), settings).start();
+    let line = siphon.wait_for_log(&[&["[ASYNC: orders][AMQP]", "trying again"], parts].concat());
+    assert!(!line.contains("hunter2"), "{line}");
+    let others: Vec<_> = siphon
+        .log()
+        .into_iter()
+        .filter(|other| other.contains("ERROR") && !other.contains("[ASYNC: orders]"))
+        .collect();
+    assert_eq!(others, Vec::<String>::new(), "one line is enough");
+}
+
+#[test]
+fn a_wrong_password() {
+    check(
+        |broker, _| json!({"host": broker.url().replace("guest:guest", "guest:hunter2")}),
+        &["refuses user \\\"guest\\\": correct the password"],
+    );
+}
+
+#[test]
+fn a_missing_vhost() {
+    let name = unique("nowhere");
+    check(|broker, _| json!({"host": format!("{}{name}", broker.url())}), &["has no vhost", &name, "add_vhost"]);
+}
+
+#[test]
+fn an_argument_that_differs() {
+    check(|_, _| json!({"durable": false}), &["exists with durable true, and the configuration says false"]);
+    check(
+        |_, _| json!({"queue_arguments": {"x-max-length": 5}}),
+        &["exists with x-max-length none, and the configuration says 5"],
+    );
+    check(
+        |_, _| json!({"exchange_type": "direct", "no_wait": true}),
+        &["exists with exchange_type topic, and the configuration says direct"],
+    );
+}
+
+#[test]
+fn a_missing_queue_and_an_unreachable_broker() {
+    let name = unique("missing");
+    let settings = json!({"passive": true, "name": name});
+    check(move |_, _| settings, &["does not exist in vhost", &name, "create it"]);
+    check(
+        |_, _| json!({"host": "amqp://u:hunter2@127.0.0.1:1/"}),
+        &["cannot reach amqp://127.0.0.1:1", "start the broker"],
+    );
+}
+
+#[test]
+fn tls_that_does_not_fit() {
+    check(
+        |broker, _| json!({"host": broker.url().replace("amqp://", "amqps://")}),
+        &["it does not speak TLS on this port"],
+    );
+    check(
+        |broker, _| json!({"host": broker.tls().map_or("amqps://127.0.0.1", |(host, _)| host)}),
+        &["its CA is not trusted; name the CA's file in client_tls.ca_certs"],
+    );
+}

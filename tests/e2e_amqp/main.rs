@@ -1,0 +1,14 @@
+//! The whole program on a real RabbitMQ. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_amqp`
+
+mod broker;
+mod errors;
+mod examples;
+mod lab;
+mod links;
+mod load;
+mod outages;
+mod outcomes;
+mod proxy;
+mod queue;
+mod sharing;
+mod tls;
