@@ -19,6 +19,9 @@ use crate::tree::{Node, Value};
 /// Bytes of a configuration file, at most. Larger ones are something else: a dump, a device.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
+/// Syntax errors of one file that are shown.
+const SYNTAX_ERRORS: usize = 10;
+
 /// A file that could be parsed.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -60,11 +63,14 @@ impl Document {
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let root = format::parse(name, text).map_err(|errors| {
             let problem = |error: format::SyntaxError| Problem { at: error.at, ..about_file(name, error.message) };
-            errors.into_iter().map(problem).collect::<Vec<_>>()
+            // Behind the first errors of a broken file are mostly their own consequences.
+            errors.into_iter().take(SYNTAX_ERRORS).map(problem).collect::<Vec<_>>()
         })?;
         if !matches!(root.value, Value::Map(_)) {
             let message = match root.value {
-                Value::Null => "the file is empty; the least that works is version: 3".to_owned(),
+                Value::Null if text.trim() != "null" => {
+                    "the file is empty; the least that works is version: 3".to_owned()
+                }
                 _ => format!("a configuration is an object, this is {}", root.kind()),
             };
             return Err(vec![Problem { at: Some(root.at), ..about_file(name, message) }]);

@@ -114,6 +114,13 @@ fn files_that_are_no_configuration_are_refused_in_a_sentence() {
     check_unreadable(b"", "1:1: the file is empty");
     check_unreadable(b"{\"a\":\n \"\xff\"}", "is not UTF-8 (line 2); save it as UTF-8");
     check_unreadable(b"\xff\xfe{\0", "is UTF-16");
+    check_unreadable(b"null", "1:1: a configuration is an object, this is null");
+}
+
+#[test]
+fn a_broken_file_is_not_told_more_than_ten_times() {
+    let open = "a = [\n".repeat(200);
+    assert_eq!(problems_of("s.toml", &open, &catalogue()).len(), 10);
 }
 
 #[test]
