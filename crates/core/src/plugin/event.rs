@@ -1,5 +1,6 @@
 //! An event: one message of a broker, in the plugin's memory.
 
+use std::ffi::c_void;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,8 +23,13 @@ unsafe impl Send for Event {}
 // SAFETY: as above.
 unsafe impl Sync for Event {}
 
-/// Owns an item's memory, as the owner of the payload's `Bytes`.
-struct Memory(Item);
+/// Owns an item's memory, as the owner of the payload's `Bytes`. No more of the item than it needs: this is what the one
+/// allocation per event holds.
+struct Memory {
+    payload: Slice,
+    owner: *mut c_void,
+    release: unsafe extern "C" fn(*mut c_void),
+}
 
 // SAFETY: as for `Event`.
 unsafe impl Send for Memory {}
@@ -33,14 +39,14 @@ unsafe impl Sync for Memory {}
 impl AsRef<[u8]> for Memory {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: the payload lives until `release`, which only `drop` calls.
-        unsafe { self.0.payload.get() }
+        unsafe { self.payload.get() }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: the one release of this item.
-        unsafe { (self.0.release)(self.0.owner) }
+        unsafe { (self.release)(self.owner) }
     }
 }
 
@@ -51,7 +57,8 @@ impl Event {
     ///
     /// `item` is a message that a driver has just handed over, and nobody else releases it.
     pub(super) unsafe fn new(item: Item) -> Self {
-        Self { item, payload: Bytes::from_owner(Memory(item)) }
+        let Item { payload, owner, release, .. } = item;
+        Self { item, payload: Bytes::from_owner(Memory { payload, owner, release }) }
     }
 
     /// The message's bytes. Cloning shares them; a clone that is kept long keeps the plugin's memory.
@@ -114,7 +121,7 @@ impl Event {
 impl Event {
     /// An event that no driver has made.
     pub(crate) fn of_nobody(handle: Handle, partition: i32, attempt: u32, payload: &'static str) -> Self {
-        unsafe extern "C" fn release(_: *mut std::ffi::c_void) {}
+        unsafe extern "C" fn release(_: *mut c_void) {}
         let (empty, none, owner) = (Slice::EMPTY, siphon_abi::Pairs::EMPTY, std::ptr::null_mut());
         let (kind, payload) = (siphon_abi::ItemKind::MESSAGE, Slice::of(payload.as_bytes()));
         let (key, topic, headers, attributes) = (empty, empty, none, none);

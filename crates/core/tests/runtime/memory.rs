@@ -43,11 +43,10 @@ async fn what_nobody_took_is_released_when_the_source_is_closed() {
     let mut source = open(&broker);
     let event = events(&mut source, 1).await.remove(0);
     broker.wait_until("a full ring", |state| state.delivered >= 4).await;
-    let delivered = broker.look(|state| state.delivered);
     source.close(Duration::from_secs(5)).await.unwrap();
-    broker.wait_until("the ring to be released", move |state| state.released == delivered - 1).await;
+    broker.wait_until("all but one to be released", |state| state.released == state.delivered - 1).await;
     drop(event);
-    assert_eq!(broker.look(|state| (state.delivered, state.released)), (delivered, delivered));
+    assert!(broker.look(|state| state.released == state.delivered));
 }
 
 #[tokio::test]
