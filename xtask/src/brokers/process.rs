@@ -71,6 +71,8 @@ mod tests {
         let mut child = Command::new("sleep").arg("600").spawn().expect("a process");
         fs::write(&pid_file, child.id().to_string()).expect("written");
         let process = |mark: &str| Process { pid_file: pid_file.clone(), mark: mark.into() };
+        // For a moment after its start a process has no command line yet.
+        wait_until(Duration::from_secs(10), || process("sleep 600").id().is_some()).expect("a command line");
         process("somebody else").end("KILL", Duration::from_secs(1)).expect("nothing to do");
         assert_eq!(process("sleep 600").id(), Some(child.id()));
         process("sleep 600").end("KILL", Duration::from_secs(10)).expect("ended");
