@@ -63,3 +63,14 @@ fn every_command_has_a_help_text_with_an_example() {
     let ran = run(&Lab::empty(), &["--help"]);
     assert!(ran.status == 0 && ran.stdout.contains("Exit status: 0 fine"), "{ran:?}");
 }
+
+#[test]
+fn a_reader_that_has_had_enough_ends_it_quietly() {
+    let lab = Lab::empty();
+    let mut command = lab.command();
+    command.args(["plugins", "--plugins", "plugins", "inspect"]).arg(siphon_testkit::plugin_file("sqlite"));
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+}

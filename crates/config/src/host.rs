@@ -108,4 +108,14 @@ mod tests {
         check_error("a b", "letters");
         check_error("!!h!!", "letters");
     }
+
+    #[test]
+    fn a_password_is_not_shown_however_the_host_is_misspelt() {
+        for host in
+            ["svc:SEKRET@orders:8080", "//u:SEKRET@h", "http:/u:SEKRET@h", "amqp:/u:SEKRET@h", "ftp://u:SEKRET@h"]
+        {
+            let refused = clean(host).expect_err(host);
+            assert!(!refused.contains("SEKRET"), "{refused}");
+        }
+    }
 }

@@ -84,6 +84,10 @@ pub fn url(url: &str) -> String {
 /// A value that somebody wrote, which may be a URL that is none. A password may hold any character, so everything up to
 /// the last `@` is taken for one: too much is hidden where an `@` stands in the path or the query.
 pub fn written(value: &str) -> String {
+    let is_login = |before: &str| before.contains(':') && !value.contains("://");
+    if let Some((_, after)) = value.rsplit_once('@').filter(|(before, _)| is_login(before)) {
+        return format!("{HIDDEN}@{after}"); // a login before a host whose scheme is missing or broken
+    }
     let shown = with_userinfo_hidden(value, |_| false, |_| false);
     with_parameters_hidden(&shown, |c| c == '&')
 }
@@ -161,6 +165,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_login_without_a_scheme_is_hidden_too() {
+        for text in ["svc:SEKRET@orders:8080", "//u:SEKRET@orders:8080", "http:/u:SEKRET@orders:8080"] {
+            assert_eq!(written(text), "***@orders:8080");
+        }
+        assert_eq!(written("someone@example.org"), "someone@example.org");
+    }
 
     #[track_caller]
     fn check_names(names: &[&str], expected: bool) {

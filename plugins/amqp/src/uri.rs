@@ -65,6 +65,9 @@ impl Address {
         };
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if is_login_torn(authority, path, query) {
+            return Err("has an @ behind a / or a ?: in user and password write / as %2F, ? as %3F and @ as %40".into());
+        }
         let mut address = Self::at(is_tls, authority)?;
         if !path.is_empty() {
             address.vhost = decoded("vhost", path)?;
@@ -153,12 +156,20 @@ impl fmt::Debug for Address {
     }
 }
 
+/// Whether user and password seem to hold a letter that ends them: what stands before it must not be taken for a host,
+/// and so be shown.
+fn is_login_torn(authority: &str, path: &str, query: &str) -> bool {
+    let before_value = query.split('=').next().unwrap_or_default();
+    !authority.contains('@') && (path.contains('@') || before_value.contains('@'))
+}
+
 fn host_and_port(place: &str) -> Result<(&str, Option<u16>), String> {
     let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':')),
         None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
     };
-    Ok((host, port.filter(|port| !port.is_empty()).map(|port| number("port", port)).transpose()?))
+    let port = port.filter(|port| !port.is_empty()).map(str::parse).transpose();
+    Ok((host, port.map_err(|_| "has a port that is no number up to 65535")?))
 }
 
 fn or(text: &str, default: &str) -> String {
@@ -171,7 +182,7 @@ fn decoded(name: &str, text: &str) -> Result<String, String> {
 }
 
 fn number<N: std::str::FromStr>(name: &str, text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("has the {name} {text:?}: write a number, of at most 65535 for most"))
+    text.parse().map_err(|_| format!("has the {name} {text:?}: write a whole number"))
 }
 
 fn mechanism(text: &str) -> Result<SASLMechanism, String> {
@@ -236,7 +247,10 @@ mod tests {
         for (text, expected) in [
             ("http://u:hunter2@mq", "begins with http://"),
             ("mq:5672", "is no address"),
-            ("amqp://u:hunter2@mq:port", "has the port \"port\""),
+            ("amqp://u:hunter2@mq:port", "has a port that is no number"),
+            ("amqp://u:hun/ter2@mq/v", "has an @ behind a /"),
+            ("amqp://u:hun?ter2@mq/v?heartbeat=20", "has an @ behind a /"),
+            ("amqp://u:12/34@mq/", "has an @ behind a /"),
             ("amqp://u:hunter2 @mq", "has a space"),
             ("amqp://mq?heartbeat=soon", "has the heartbeat \"soon\""),
             ("amqp://mq?auth_mechanism=magic", "has the auth_mechanism \"magic\""),

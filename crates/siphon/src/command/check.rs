@@ -10,12 +10,13 @@ use crate::Exit;
 use crate::assembly::{AssembledAgent, Assembly};
 use crate::cli::Check;
 use crate::exit::Failure;
+use crate::out::say;
 
 pub fn execute(arguments: &Check) -> Outcome {
     let assembly = Assembly::load(&arguments.sources).map_err(Failure::Problems)?;
     log_level(&arguments.sources, &assembly, None)?; // `run` would refuse it
     show(&assembly.problems);
-    print!("{}", describe(&assembly));
+    say!("{}", describe(&assembly).trim_end());
     Ok(Exit::Fine)
 }
 

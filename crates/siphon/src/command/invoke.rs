@@ -13,6 +13,7 @@ use crate::Exit;
 use crate::assembly::AssembledAgent;
 use crate::cli::{Invoke, Output};
 use crate::exit::Failure;
+use crate::out::say;
 
 pub fn execute(arguments: &Invoke) -> Outcome {
     let assembly = assemble(&arguments.sources, Some(Level::Warning))?;
@@ -57,7 +58,7 @@ async fn run_all(agent: &AssembledAgent, events: &[Event], output: Output) -> bo
         let start = Instant::now();
         let handled = attempt(&*agent.handler, event, agent.spec.timeout).await;
         nacked |= handled.failure.is_some();
-        println!("{}", line(&handled, start.elapsed(), output));
+        say!("{}", line(&handled, start.elapsed(), output));
     }
     nacked
 }

@@ -10,6 +10,7 @@ use crate::Exit;
 use crate::assembly::plugin_folder;
 use crate::cli::{Plugins, PluginsAction};
 use crate::exit::Failure;
+use crate::out::say;
 
 pub fn execute(arguments: &Plugins) -> Outcome {
     let mut registry = Registry::default();
@@ -30,7 +31,7 @@ pub fn execute(arguments: &Plugins) -> Outcome {
         show_library(library, &registry, is_brief);
     }
     for refusal in registry.refusals() {
-        println!("refused: {refusal}");
+        say!("refused: {refusal}");
     }
     Ok(if registry.refusals().is_empty() { Exit::Fine } else { Exit::Configuration })
 }
@@ -47,27 +48,27 @@ fn load_folder(registry: &mut Registry, arguments: &Plugins) -> Result<(), Failu
 
 fn show_library(library: &Library, registry: &Registry, is_brief: bool) {
     let Library { file, name, version, sdk, rustc, abi_rev } = library;
-    println!("{} {version} ({})", name, file.display());
-    println!("  plugin ABI {abi_rev}, siphon-sdk {sdk}, {rustc}");
+    say!("{} {version} ({})", name, file.display());
+    say!("  plugin ABI {abi_rev}, siphon-sdk {sdk}, {rustc}");
     let own = registry.components().iter().filter(|component| component.library.file == *file);
     own.for_each(|component| if is_brief { show_brief(component) } else { show(component) });
 }
 
 fn show_brief(component: &Registered) {
-    println!("  {} {} [{}]", kind_name(component.kind), component.keys.join(", "), component.label);
+    say!("  {} {} [{}]", kind_name(component.kind), component.keys.join(", "), component.label);
 }
 
 fn show(component: &Registered) {
     show_brief(component);
     if !component.schemes.is_empty() {
-        println!("    schemes: {}", component.schemes.join(", "));
+        say!("    schemes: {}", component.schemes.join(", "));
     }
     let capabilities = capability_names(component.capabilities);
     if !capabilities.is_empty() {
-        println!("    capabilities: {}", capabilities.join(", "));
+        say!("    capabilities: {}", capabilities.join(", "));
     }
-    println!("    configuration:");
-    configuration_keys(&component.schema).into_iter().for_each(|line| println!("      {line}"));
+    say!("    configuration:");
+    configuration_keys(&component.schema).into_iter().for_each(|line| say!("      {line}"));
 }
 
 fn capability_names(capabilities: Capabilities) -> Vec<&'static str> {

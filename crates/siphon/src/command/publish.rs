@@ -12,6 +12,7 @@ use crate::Exit;
 use crate::assembly::AssembledAgent;
 use crate::cli::Publish;
 use crate::exit::Failure;
+use crate::out::say;
 
 /// Messages that are handed to the driver at once.
 const BATCH: usize = 256;
@@ -38,7 +39,7 @@ pub fn execute(arguments: &Publish) -> Outcome {
         Failure::Other(Exit::Failed, format!("{count} events were published, the next was not: {error}"))
     })?;
     let to = if topic.is_empty() { String::new() } else { format!(" with topic {topic}") };
-    println!("published {count} event{} to {key}{to}", if count == 1 { "" } else { "s" });
+    say!("published {count} event{} to {key}{to}", if count == 1 { "" } else { "s" });
     Ok(Exit::Fine)
 }
 
