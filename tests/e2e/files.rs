@@ -5,9 +5,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use siphon_testkit::{HttpBackend, Reply};
-use siphon_tests::{Lab, Launch, agent, config, take_write_lock, with};
+use siphon_tests::{Lab, Launch, Siphon, agent, config, take_write_lock, with};
 
 /// A lab whose agent `orders` has its queue in `path`.
 fn lab(backend: &HttpBackend, path: &str) -> Lab {
@@ -96,16 +97,22 @@ fn a_file_that_is_locked_for_long_is_waited_for() {
     assert_eq!((lab.rows(), backend.requests().len()), (0, 2));
 }
 
-#[test]
-fn a_lock_while_an_event_is_in_the_pipe_does_not_make_it_run_twice() {
+/// An event whose backend has just answered, and a lock that keeps its acknowledgement from the file.
+fn locked_before_the_ack() -> (HttpBackend, Lab, Siphon, Connection) {
     let backend = HttpBackend::start();
     backend.answer("/in", Reply::json(200, "{}").held());
     let lab = lab(&backend, "events.db");
     lab.publish("orders", ["event-1"]);
-    let mut siphon = lab.start();
+    let siphon = lab.start();
     backend.wait_until("the event", |log| log.running == 1);
     let lock = take_write_lock(&lab.path("events.db"));
     backend.release();
+    (backend, lab, siphon, lock)
+}
+
+#[test]
+fn a_lock_while_an_event_is_in_the_pipe_does_not_make_it_run_twice() {
+    let (backend, lab, mut siphon, lock) = locked_before_the_ack();
     // Acknowledged by the agent, and not yet in the file.
     siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
     assert_eq!(lab.rows(), 1);
@@ -116,14 +123,7 @@ fn a_lock_while_an_event_is_in_the_pipe_does_not_make_it_run_twice() {
 
 #[test]
 fn a_lock_that_outlasts_a_try_does_not_make_finished_work_run_twice() {
-    let backend = HttpBackend::start();
-    backend.answer("/in", Reply::json(200, "{}").held());
-    let lab = lab(&backend, "events.db");
-    lab.publish("orders", ["event-1"]);
-    let mut siphon = lab.start();
-    backend.wait_until("the event", |log| log.running == 1);
-    let lock = take_write_lock(&lab.path("events.db"));
-    backend.release();
+    let (backend, lab, mut siphon, lock) = locked_before_the_ack();
     siphon.wait_for_log(&["the queue refused, trying again", "events.db: locked by another process for 10s"]);
     assert_eq!(lab.rows(), 1);
     drop(lock);

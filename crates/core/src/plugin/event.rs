@@ -121,31 +121,9 @@ impl Event {
 impl Event {
     /// An event that no driver has made.
     pub(crate) fn of_nobody(handle: Handle, partition: i32, attempt: u32, payload: &'static str) -> Self {
-        unsafe extern "C" fn release(_: *mut c_void) {}
-        let (empty, none, owner) = (Slice::EMPTY, siphon_abi::Pairs::EMPTY, std::ptr::null_mut());
-        let (kind, payload) = (siphon_abi::ItemKind::MESSAGE, Slice::of(payload.as_bytes()));
-        let (key, topic, headers, attributes) = (empty, empty, none, none);
-        let (timestamp_ms, offset, reserved, value) = (i64::MIN, -1, 0, 0);
-        // SAFETY: everything that it points to is static, and its release does nothing.
-        unsafe {
-            Self::new(Item {
-                kind,
-                attempt,
-                payload,
-                key,
-                topic,
-                headers,
-                attributes,
-                timestamp_ms,
-                offset,
-                partition,
-                reserved,
-                handle,
-                value,
-                owner,
-                release,
-            })
-        }
+        let mut event = Self::from(EventParts { payload: payload.into(), ..EventParts::default() });
+        (event.item.handle, event.item.partition, event.item.attempt) = (handle, partition, attempt);
+        event
     }
 }
 

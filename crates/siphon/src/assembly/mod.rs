@@ -116,10 +116,8 @@ fn problem(severity: Severity, file: &str, message: String) -> Problem {
 /// What each driver has to say about its settings, with its place in the file. Settings that their schema has refused are
 /// not shown to it: it would only repeat that.
 fn driver_findings(document: &Document, config: &Config, registry: &Registry, known: &[Problem]) -> Vec<Problem> {
-    let is_refused =
-        |agent: &&Agent| known.iter().any(|one| one.is_error() && one.path.starts_with(&agent.driver.path));
     let mut problems = Vec::new();
-    for agent in config.agents.iter().filter(|agent| !is_refused(agent)) {
+    for agent in config.agents.iter().filter(|agent| !is_refused(known, &agent.driver.path)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
         let options = spec::of(agent, driver).open_options();
         for finding in driver.check(&options) {
@@ -129,6 +127,11 @@ fn driver_findings(document: &Document, config: &Config, registry: &Registry, kn
         }
     }
     problems
+}
+
+/// Whether an error stands at `path` or below it.
+fn is_refused(known: &[Problem], path: &str) -> bool {
+    known.iter().any(|one| one.is_error() && one.path.starts_with(path))
 }
 
 fn severity(weight: Weight) -> Severity {
@@ -147,9 +150,8 @@ fn build_agents(
     registry: &Registry,
     known: &[Problem],
 ) -> (Vec<AssembledAgent>, Vec<Problem>) {
-    let is_refused = |agent: &Agent| known.iter().any(|one| one.is_error() && one.path.starts_with(&agent.path));
     let (mut agents, mut problems) = (Vec::new(), Vec::new());
-    for agent in config.agents.iter().filter(|agent| !is_refused(agent)) {
+    for agent in config.agents.iter().filter(|agent| !is_refused(known, &agent.path)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
         match build_agent(agent, driver, config) {
             Ok(agent) => agents.push(agent),

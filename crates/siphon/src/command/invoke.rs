@@ -8,7 +8,7 @@ use siphon_core::{Event, EventParts, Handled, attempt};
 use siphon_pipe::Response;
 use siphon_telemetry::Level;
 
-use super::{Outcome, agent, assemble, show};
+use super::{Outcome, agent, assemble, runtime, show};
 use crate::Exit;
 use crate::assembly::AssembledAgent;
 use crate::cli::{Invoke, Output};
@@ -22,8 +22,7 @@ pub fn execute(arguments: &Invoke) -> Outcome {
     }
     let agent = agent(&assembly, &arguments.agent)?;
     let events = events(arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::configuration(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let nacked = runtime.block_on(run_all(agent, &events, arguments.output));
     Ok(if nacked { Exit::Nacked } else { Exit::Fine })
 }

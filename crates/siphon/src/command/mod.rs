@@ -57,6 +57,16 @@ fn log_level(sources: &Sources, assembly: &Assembly, least: Option<Level>) -> Re
     level.map_err(|error| Failure::usage(error.to_string()))
 }
 
+/// The runtime of the program's own thread.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)
+}
+
+/// The system refuses a thread, a socket or the like.
+fn cannot_start(error: std::io::Error) -> Failure {
+    Failure::configuration(format!("cannot start: {error}"))
+}
+
 /// Warnings and notices, for commands whose standard output is for something else.
 fn show(problems: &[Problem]) {
     problems.iter().for_each(|problem| eprintln!("{problem}"));

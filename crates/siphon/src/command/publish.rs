@@ -7,7 +7,7 @@ use std::time::Duration;
 use siphon_core::plugin::{Outgoing, Sink};
 use siphon_telemetry::Level;
 
-use super::{Outcome, agent, assemble, show};
+use super::{Outcome, agent, assemble, runtime, show};
 use crate::Exit;
 use crate::assembly::AssembledAgent;
 use crate::cli::Publish;
@@ -32,8 +32,7 @@ pub fn execute(arguments: &Publish) -> Outcome {
     let sink =
         Sink::open(component, &agent.spec.open_options()).map_err(|error| Failure::configuration(error.to_string()))?;
     let topic = topic(agent, arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::configuration(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let (count, result) = runtime.block_on(publish_all(sink, arguments, &topic));
     result.map_err(|error| {
         Failure::Other(Exit::Failed, format!("{count} events were published, the next was not: {error}"))

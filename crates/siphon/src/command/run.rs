@@ -10,7 +10,7 @@ use siphon_telemetry::Label;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
-use super::{Outcome, assemble};
+use super::{Outcome, assemble, cannot_start, runtime};
 use crate::Exit;
 use crate::assembly::Assembly;
 use crate::cli::Run;
@@ -20,8 +20,7 @@ pub fn execute(arguments: &Run) -> Outcome {
     let assembly = assemble(&arguments.sources, None)?;
     assembly.problems.iter().for_each(log);
     let admin = Admin::bind(admin_settings(&assembly)).map_err(|error| Failure::configuration(error.to_string()))?;
-    let cannot_start = |error: std::io::Error| Failure::configuration(format!("cannot start: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
+    let runtime = runtime()?;
     // The agents' threads end, and are waited for, when this is dropped.
     let shards = Shards::start(assembly.agents.len()).map_err(cannot_start)?;
     runtime.block_on(serve(assembly, admin, &shards)).map_err(cannot_start)
