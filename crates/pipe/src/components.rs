@@ -5,17 +5,19 @@
 
 pub(crate) mod http_client;
 
-use siphon_config::model::Component;
+use std::sync::Arc;
+
+use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
-use crate::http::RedirectPolicy;
+use crate::http::{Client, RedirectPolicy};
 use crate::stage::Stage;
 
-static TABLE: [Entry; 1] = [http_client::ENTRY];
+static TABLE: &[Entry] = &[http_client::ENTRY];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
-    &TABLE
+    TABLE
 }
 
 /// One component.
@@ -52,10 +54,25 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
+    Transport(BuildTransport),
 }
 
 /// From configuration and the stage below to the stage around it.
-pub type BuildStage = fn(&Component, Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+pub type BuildStage = fn(&Component, &Site<'_>, Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
+/// From configuration to what answers instead of an HTTP backend. It applies the backend's encoding and filters itself.
+pub type BuildTransport = fn(&Component, &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+/// Where a component stands, and what it may use.
+#[derive(Clone, Copy)]
+pub struct Site<'s> {
+    pub agent: &'s Agent,
+    /// `None` at the agent's level.
+    pub backend: Option<&'s Backend>,
+    /// The connections of the pipe.
+    pub client: &'s Arc<Client>,
+}
 
 /// Something built from a configuration, or all that is wrong with it.
 pub type Checked<T> = Result<T, Vec<Problem>>;
@@ -103,11 +120,29 @@ impl<'c> Components<'c> {
     }
 
     /// Puts the configured stages around `inner`.
-    pub fn wrap(&self, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+    pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
-            Build::Stage(build) => build(component, inner),
-            Build::Call(_) => Ok(inner),
+            Build::Stage(build) => build(component, site, inner),
+            Build::Call(_) | Build::Transport(_) => Ok(inner),
         })
+    }
+
+    /// What answers instead of an HTTP backend, when something is configured that does.
+    ///
+    /// # Errors
+    ///
+    /// What the component finds; one problem for each transport after the first.
+    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Box<dyn Stage>>> {
+        let mut found = self.configured().filter_map(|(entry, component)| match entry.build {
+            Build::Transport(build) => Some((build, component)),
+            _ => None,
+        });
+        let Some((build, first)) = found.next() else { return Ok(None) };
+        let second = |component: &Component| {
+            component.problem("", &format!("{} answers for this backend already; keep one", first.namespace))
+        };
+        let others: Vec<_> = found.map(|(_, component)| second(component)).collect();
+        if others.is_empty() { build(first, site).map(Some) } else { Err(others) }
     }
 
     /// How the configured components want the backend to be called.

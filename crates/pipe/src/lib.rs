@@ -23,7 +23,9 @@ mod pipe;
 mod stage;
 mod target;
 
-pub use components::{Build, BuildStage, CallOptions, Checked, Entry, Level, UnknownKeys, component_table};
+pub use components::{
+    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Level, Site, UnknownKeys, component_table,
+};
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};

@@ -9,7 +9,7 @@ use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
-use crate::components::{Checked, Components, Entry, Level, component_table, problem_at};
+use crate::components::{Checked, Components, Entry, Level, Site, component_table, problem_at};
 use crate::error::PipeError;
 use crate::http::{Client, ClientSettings};
 use crate::merge::Merge;
@@ -80,7 +80,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) ->
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for backend in &agent.backends {
-        match backend_stack(backend, &client, table) {
+        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, table) {
             Ok(part) => parts.push(part),
             Err(more) => problems.extend(more),
         }
@@ -91,7 +91,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) ->
     let components = Components::new(table, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
     let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
     let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    let root = components.wrap(joined(parts))?;
+    let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
     Ok(Pipe { root, description: Description { components: components.describe(), backends } })
 }
 
@@ -104,8 +104,8 @@ fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
 }
 
 fn backend_stack(
+    site: &Site<'_>,
     backend: &Backend,
-    client: &Arc<Client>,
     table: &'static [Entry],
 ) -> Checked<(Box<dyn Stage>, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
@@ -115,12 +115,18 @@ fn backend_stack(
         messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
     })?;
     if target.has_tls() {
-        client.prepare_tls().map_err(|message| vec![at("host", message)])?;
+        site.client.prepare_tls().map_err(|message| vec![at("host", message)])?;
     }
     let description = describe(backend, &target, &components);
     let redirect = components.call_options()?.redirect;
-    let reading = Reading::new(backend, method.clone());
-    let inner = components.wrap(Box::new(HttpCall { client: Arc::clone(client), redirect, reading }))?;
+    let call = match components.transport(site)? {
+        Some(transport) => transport,
+        None => {
+            let reading = Reading::new(backend, method.clone());
+            Box::new(HttpCall { client: Arc::clone(site.client), redirect, reading })
+        }
+    };
+    let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
     Ok((Box::new(Prepare { method, target, headers, query, inner }), description))

@@ -2,6 +2,7 @@ use super::*;
 use crate::components::{Build, UnknownKeys};
 use crate::fixture::{agent, backend, http, map};
 use crate::json::Json;
+use crate::message::Response;
 use crate::stage::StageFuture;
 use siphon_config::model::Component;
 
@@ -27,7 +28,7 @@ impl Stage for Named {
 }
 
 const fn named(namespaces: &'static [&'static str], level: Level) -> Entry {
-    let build = Build::Stage(|component, inner| Ok(Box::new(Named { name: component.namespace.clone(), inner })));
+    let build = Build::Stage(|component, _, inner| Ok(Box::new(Named { name: component.namespace.clone(), inner })));
     Entry { namespaces, level, unknown_keys: UnknownKeys::Warn, effect: "puts its name around", schema, build }
 }
 
@@ -35,11 +36,46 @@ fn schema() -> serde_json::Value {
     serde_json::json!(true)
 }
 
-static TABLE: [Entry; 3] = [
+/// A transport that answers with its own name.
+const fn answering(namespaces: &'static [&'static str]) -> Entry {
+    let build = Build::Transport(|component, _| Ok(Box::new(Answers(component.namespace.clone()))));
+    Entry { namespaces, level: Level::Backend, unknown_keys: UnknownKeys::Warn, effect: "answers", schema, build }
+}
+
+struct Answers(String);
+
+impl Stage for Answers {
+    fn call<'a>(&'a self, _: Request, _: &'a Context) -> StageFuture<'a> {
+        crate::stage::ready(Ok(Response::complete(Json::field("by", Json::string(self.0.as_str())))))
+    }
+}
+
+static TABLE: [Entry; 5] = [
     named(&["outer"], Level::Agent),
     named(&["first", "github.com/first"], Level::Backend),
     named(&["second"], Level::Backend),
+    answering(&["here"]),
+    answering(&["there"]),
 ];
+
+#[tokio::test]
+async fn a_transport_answers_instead_of_the_backend_below_its_stages() {
+    let mut one = backend("http://127.0.0.1:1", "/");
+    one.components = vec![component("there"), component("second")];
+    let pipe = assemble(&agent(vec![one]), ClientSettings::from(&http()), &TABLE).expect("a pipe");
+    let reply = pipe.run(Request::new(""), Instant::now() + std::time::Duration::from_secs(9)).await;
+    let data = reply.response.map(|response| response.data.to_string());
+    assert_eq!(data.as_deref(), Some(r#"{"second":{"by":"there"}}"#));
+}
+
+#[test]
+fn two_transports_for_one_backend_are_refused() {
+    let mut one = backend("http://h", "/");
+    one.components = vec![component("there"), component("here")];
+    let problems = assemble(&agent(vec![one]), ClientSettings::from(&http()), &TABLE).err().expect("refused");
+    let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(said, ["here answers for this backend already; keep one"]);
+}
 
 #[tokio::test]
 async fn stages_stand_in_the_order_of_the_table_whatever_the_order_of_the_file() {
