@@ -8,6 +8,7 @@ mod brokers;
 mod build;
 mod cargo;
 mod dist;
+mod docs;
 mod error;
 mod install;
 mod run;
@@ -38,6 +39,7 @@ enum Task {
     Brokers(brokers::Arguments),
     Tidy(tidy::Arguments),
     Dist(dist::Arguments),
+    Docs(docs::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Brokers(arguments) => brokers::task(&arguments),
         Task::Tidy(arguments) => tidy::task(&arguments),
         Task::Dist(arguments) => dist::task(&arguments),
+        Task::Docs(arguments) => docs::task(&arguments),
     };
     match result {
         Ok(status) => status,
