@@ -7,10 +7,12 @@ mod bench;
 mod brokers;
 mod build;
 mod cargo;
+mod conformance;
 mod dist;
 mod docs;
 mod error;
 mod install;
+mod new_plugin;
 mod run;
 mod sample;
 mod steps;
@@ -37,6 +39,8 @@ enum Task {
     Test(test::Arguments),
     Bench(bench::Arguments),
     Brokers(brokers::Arguments),
+    Conformance(conformance::Arguments),
+    NewPlugin(new_plugin::Arguments),
     Tidy(tidy::Arguments),
     Dist(dist::Arguments),
     Docs(docs::Arguments),
@@ -49,6 +53,8 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::task(&arguments),
         Task::Bench(arguments) => bench::task(&arguments),
         Task::Brokers(arguments) => brokers::task(&arguments),
+        Task::Conformance(arguments) => conformance::task(&arguments),
+        Task::NewPlugin(arguments) => new_plugin::task(&arguments),
         Task::Tidy(arguments) => tidy::task(&arguments),
         Task::Dist(arguments) => dist::task(&arguments),
         Task::Docs(arguments) => docs::task(&arguments),

@@ -1,0 +1,7 @@
+//! Each driver of this workspace on its real broker: `cargo xtask conformance [DRIVER]`. One file for each driver.
+
+mod amqp;
+#[path = "../../e2e_amqp/broker.rs"]
+#[allow(dead_code, reason = "the tests of the whole program use the rest")]
+mod broker;
+mod sqlite;
