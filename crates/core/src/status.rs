@@ -11,14 +11,22 @@ pub enum AgentState {
     Connecting,
     Running,
     Paused,
+    /// Connected, and its driver does not answer.
+    Stalled,
     /// Gave up; see the last error.
     Failed,
     /// Ended as asked.
     Stopped,
 }
 
-const STATES: [AgentState; 5] =
-    [AgentState::Connecting, AgentState::Running, AgentState::Paused, AgentState::Failed, AgentState::Stopped];
+const STATES: [AgentState; 6] = [
+    AgentState::Connecting,
+    AgentState::Running,
+    AgentState::Paused,
+    AgentState::Stalled,
+    AgentState::Failed,
+    AgentState::Stopped,
+];
 
 /// Live figures of one agent.
 #[derive(Debug)]
@@ -102,6 +110,11 @@ impl AgentStatus {
 
     pub(crate) fn set_state(&self, state: AgentState) {
         self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// From one state to another; false when it was in a third.
+    pub(crate) fn change_state(&self, from: AgentState, to: AgentState) -> bool {
+        self.state.compare_exchange(from as u8, to as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     pub(crate) fn set_attempts(&self, attempts: u32) {

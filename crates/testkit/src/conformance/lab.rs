@@ -23,7 +23,8 @@ const QUIET: Duration = Duration::from_millis(500);
 /// What an open driver may have out at once.
 pub(super) const IN_FLIGHT: usize = 24;
 
-/// Events that agents work on at once; less than what may be out.
+/// Events that agents work on at once. A behaviour that holds more than so many unsettled would wait for ever where the
+/// broker's prefetch follows the workers.
 const WORKERS: usize = 8;
 
 /// The components under test.

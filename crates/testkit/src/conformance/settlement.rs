@@ -14,9 +14,9 @@ const DELAY: Duration = Duration::from_millis(600);
 const TOLERANCE: Duration = Duration::from_millis(100);
 
 pub(super) async fn acknowledged(lab: Lab<'_>) {
-    lab.publish(names("event", 20)).await;
+    lab.publish(names("event", 8)).await; // no more than the smallest prefetch
     let mut consumer = lab.open();
-    let events = consumer.take(20).await;
+    let events = consumer.take(8).await;
     consumer.finish(events).await;
     lab.is_empty().await;
 }
