@@ -10,7 +10,7 @@ use std::sync::Arc;
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
-use crate::http::{Client, RedirectPolicy};
+use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
 use crate::stage::Stage;
 
 static TABLE: &[Entry] = &[http_client::ENTRY];
@@ -54,6 +54,8 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A part of a backend's HTTP call, below all stages and above the status, encoding and filters.
+    Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
 }
@@ -63,6 +65,24 @@ pub type BuildStage = fn(&Component, &Site<'_>, Box<dyn Stage>) -> Checked<Box<d
 
 /// From configuration to what answers instead of an HTTP backend. It applies the backend's encoding and filters itself.
 pub type BuildTransport = fn(&Component, &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+/// Where a component stands in the stack of an HTTP call; see [`Exchange`]. Of equal layers the table's order counts,
+/// the outermost first.
+#[derive(Clone, Copy)]
+pub enum Layer {
+    /// Around redirects and all below: sees the call once, and the last answer.
+    AroundCall(BuildLayer),
+    /// Below redirects: sees each request that goes out.
+    AroundHop(BuildLayer),
+    /// Makes the call in its own way, in the place of redirects, hops and connections. At most one for a backend.
+    Instead(BuildCaller),
+}
+
+/// From configuration and what is below to the layer around it.
+pub type BuildLayer = fn(&Component, &Site<'_>, Box<dyn Exchange>) -> Checked<Box<dyn Exchange>>;
+
+/// From configuration to what calls in its own way.
+pub type BuildCaller = fn(&Component, &Site<'_>) -> Checked<Box<dyn Exchange>>;
 
 /// Where a component stands, and what it may use.
 #[derive(Clone, Copy)]
@@ -123,7 +143,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Transport(_) => Ok(inner),
+            Build::Call(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
         })
     }
 
@@ -131,18 +151,69 @@ impl<'c> Components<'c> {
     ///
     /// # Errors
     ///
-    /// What the component finds; one problem for each transport after the first.
+    /// What the component finds; one problem for each transport after the first, and for each layer of an HTTP call
+    /// that is not made.
     pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Box<dyn Stage>>> {
-        let mut found = self.configured().filter_map(|(entry, component)| match entry.build {
-            Build::Transport(build) => Some((build, component)),
+        let found = self.one(|build| match build {
+            Build::Transport(build) => Some(build),
             _ => None,
-        });
-        let Some((build, first)) = found.next() else { return Ok(None) };
+        })?;
+        let Some((build, component)) = found else { return Ok(None) };
+        self.refuse_beside(component, |build| matches!(build, Build::Exchange(_)))?;
+        build(component, site).map(Some)
+    }
+
+    /// The stack of an HTTP call.
+    ///
+    /// # Errors
+    ///
+    /// What the components find; one problem for each caller after the first, and for each layer that it leaves out.
+    pub fn exchange(&self, site: &Site<'_>, redirect: RedirectPolicy) -> Checked<Box<dyn Exchange>> {
+        let found = self.one(|build| match build {
+            Build::Exchange(Layer::Instead(build)) => Some(build),
+            _ => None,
+        })?;
+        let call = match found {
+            None => Box::new(Following { below: self.hops(site)?, policy: redirect }) as Box<dyn Exchange>,
+            Some((build, component)) => {
+                let is_left_out = |build: Build| matches!(build, Build::Call(_) | Build::Exchange(Layer::AroundHop(_)));
+                self.refuse_beside(component, is_left_out)?;
+                build(component, site)?
+            }
+        };
+        self.configured().rev().try_fold(call, |below, (entry, component)| match entry.build {
+            Build::Exchange(Layer::AroundCall(build)) => build(component, site, below),
+            _ => Ok(below),
+        })
+    }
+
+    fn hops(&self, site: &Site<'_>) -> Checked<Below> {
+        let client = Below::Client(Arc::clone(site.client));
+        self.configured().rev().try_fold(client, |below, (entry, component)| match entry.build {
+            Build::Exchange(Layer::AroundHop(build)) => build(component, site, below.boxed()).map(Below::Layers),
+            _ => Ok(below),
+        })
+    }
+
+    /// The one component that `pick` takes, if there is any; a second one is a problem.
+    fn one<B>(&self, pick: impl Fn(Build) -> Option<B>) -> Checked<Option<(B, &'c Component)>> {
+        let mut found = self.configured().filter_map(|(entry, component)| Some((pick(entry.build)?, component)));
+        let Some(first) = found.next() else { return Ok(None) };
         let second = |component: &Component| {
-            component.problem("", &format!("{} answers for this backend already; keep one", first.namespace))
+            component.problem("", &format!("{} answers for this backend already; keep one", first.1.namespace))
         };
         let others: Vec<_> = found.map(|(_, component)| second(component)).collect();
-        if others.is_empty() { build(first, site).map(Some) } else { Err(others) }
+        if others.is_empty() { Ok(Some(first)) } else { Err(others) }
+    }
+
+    /// Components that would silently do nothing, because `caller` calls in its own way.
+    fn refuse_beside(&self, caller: &Component, is_left_out: impl Fn(Build) -> bool) -> Checked<()> {
+        let left_out = self.configured().filter(|(entry, _)| is_left_out(entry.build));
+        let problem = |component: &Component| {
+            component.problem("", &format!("has no effect beside {}; remove one of them", caller.namespace))
+        };
+        let problems: Vec<_> = left_out.map(|(_, component)| problem(component)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// How the configured components want the backend to be called.

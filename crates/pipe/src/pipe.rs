@@ -123,7 +123,7 @@ fn backend_stack(
         Some(transport) => transport,
         None => {
             let reading = Reading::new(backend, method.clone());
-            Box::new(HttpCall { client: Arc::clone(site.client), redirect, reading })
+            Box::new(HttpCall { exchange: components.exchange(site, redirect)?, reading })
         }
     };
     let inner = components.wrap(site, call)?;

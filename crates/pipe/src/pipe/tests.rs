@@ -159,3 +159,5 @@ fn every_component_of_the_table_has_a_name_a_schema_and_an_effect() {
         assert!((entry.schema)().is_object(), "{:?}", entry.namespaces);
     }
 }
+
+mod exchanges;
