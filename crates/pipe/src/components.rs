@@ -84,6 +84,39 @@ pub type BuildLayer = fn(&Component, &Site<'_>, Box<dyn Exchange>) -> Checked<Bo
 /// From configuration to what calls in its own way.
 pub type BuildCaller = fn(&Component, &Site<'_>) -> Checked<Box<dyn Exchange>>;
 
+/// Backends that are not HTTP and that this crate does not know: those of plugins.
+pub trait Transports {
+    /// Whether one of them answers to this namespace in a backend.
+    fn has(&self, namespace: &str) -> bool;
+
+    /// What answers for the backend of `site`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the component's settings.
+    fn build(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>>;
+}
+
+/// No plugin brings any.
+pub struct NoTransports;
+
+impl Transports for NoTransports {
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn build(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+}
+
+/// What a component may be: built in, or brought by a plugin.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'k> {
+    pub table: &'static [Entry],
+    pub transports: &'k dyn Transports,
+}
+
 /// Where a component stands, and what it may use.
 #[derive(Clone, Copy)]
 pub struct Site<'s> {
@@ -105,7 +138,7 @@ pub struct CallOptions {
 
 /// The components of one level of one agent, checked against the table.
 pub(crate) struct Components<'c> {
-    table: &'static [Entry],
+    known: Known<'c>,
     level: Level,
     given: &'c [Component],
 }
@@ -114,11 +147,21 @@ impl<'c> Components<'c> {
     /// # Errors
     ///
     /// One problem for each component that this build lacks at this level.
-    pub fn new(table: &'static [Entry], level: Level, given: &'c [Component]) -> Checked<Self> {
-        let components = Self { table, level, given };
-        let is_known = |component: &&Component| components.entry(component).is_some();
+    pub fn new(known: Known<'c>, level: Level, given: &'c [Component]) -> Checked<Self> {
+        let components = Self { known, level, given };
+        let is_known =
+            |component: &&Component| components.entry(component).is_some() || components.is_foreign(component);
         let strangers: Vec<_> = given.iter().filter(|component| !is_known(component)).map(lacking).collect();
         if strangers.is_empty() { Ok(components) } else { Err(strangers) }
+    }
+
+    fn is_foreign(&self, component: &Component) -> bool {
+        self.level == Level::Backend && self.known.transports.has(&component.namespace)
+    }
+
+    /// The component of a plugin that answers for this backend.
+    fn foreign(&self) -> Option<&'c Component> {
+        self.given.iter().find(|component| self.is_foreign(component))
     }
 
     fn entry(&self, component: &Component) -> Option<&'static Entry> {
@@ -127,7 +170,7 @@ impl<'c> Components<'c> {
 
     fn entries(&self) -> impl DoubleEndedIterator<Item = &'static Entry> + use<> {
         let level = self.level;
-        self.table.iter().filter(move |entry| entry.level == level)
+        self.known.table.iter().filter(move |entry| entry.level == level)
     }
 
     /// What is configured, outermost first.
@@ -158,9 +201,22 @@ impl<'c> Components<'c> {
             Build::Transport(build) => Some(build),
             _ => None,
         })?;
-        let Some((build, component)) = found else { return Ok(None) };
-        self.refuse_beside(component, |build| matches!(build, Build::Exchange(_)))?;
-        build(component, site).map(Some)
+        let is_layer = |build: Build| matches!(build, Build::Exchange(_));
+        match (found, self.foreign()) {
+            (None, None) => Ok(None),
+            (Some((_, first)), Some(second)) => {
+                let message = format!("{} answers for this backend already; keep one", first.namespace);
+                Err(vec![second.problem("", &message)])
+            }
+            (Some((build, component)), None) => {
+                self.refuse_beside(component, is_layer)?;
+                build(component, site).map(Some)
+            }
+            (None, Some(component)) => {
+                self.refuse_beside(component, is_layer)?;
+                self.known.transports.build(component, site).map(Some)
+            }
+        }
     }
 
     /// The stack of an HTTP call.

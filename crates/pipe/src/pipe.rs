@@ -9,7 +9,9 @@ use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
-use crate::components::{Checked, Components, Entry, Level, Site, component_table, problem_at};
+use crate::components::{
+    Checked, Components, Known, Level, NoTransports, Site, Transports, component_table, problem_at,
+};
 use crate::error::PipeError;
 use crate::http::{Client, ClientSettings};
 use crate::merge::Merge;
@@ -59,7 +61,16 @@ impl Pipe {
     ///
     /// As [`build`](Self::build).
     pub fn build_with(agent: &Agent, settings: ClientSettings) -> Checked<Self> {
-        assemble(agent, settings, component_table())
+        assemble(agent, settings, Known { table: component_table(), transports: &NoTransports })
+    }
+
+    /// With the backends that plugins bring.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with_plugins(agent: &Agent, http: &HttpSettings, transports: &dyn Transports) -> Checked<Self> {
+        assemble(agent, ClientSettings::from(http), Known { table: component_table(), transports })
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
@@ -75,12 +86,12 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Checked<Pipe> {
+fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>) -> Checked<Pipe> {
     let client = Arc::new(Client::new(settings));
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for backend in &agent.backends {
-        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, table) {
+        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, known) {
             Ok(part) => parts.push(part),
             Err(more) => problems.extend(more),
         }
@@ -88,7 +99,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) ->
     if agent.backends.is_empty() {
         problems.push(problem_at(&agent.path, "all endpoints must have at least one backend; add one to backend"));
     }
-    let components = Components::new(table, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
+    let components = Components::new(known, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
     let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
     let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
@@ -106,10 +117,10 @@ fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
 fn backend_stack(
     site: &Site<'_>,
     backend: &Backend,
-    table: &'static [Entry],
+    known: Known<'_>,
 ) -> Checked<(Box<dyn Stage>, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
-    let components = Components::new(table, Level::Backend, &backend.components)?;
+    let components = Components::new(known, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
     let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
         messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()

@@ -106,6 +106,13 @@ pub enum Hosts {
     Several(Vec<String>),
 }
 
+/// None at all, which is among the findings.
+impl Default for Hosts {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
 impl Hosts {
     /// Each address with its path in the configuration.
     fn with_paths(&self) -> Vec<(String, &str)> {

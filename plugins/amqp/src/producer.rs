@@ -21,6 +21,7 @@ use crate::tls::TlsSettings;
 pub struct Settings {
     /// The broker's address, such as `amqp://user:password@host:5672/`, or a list of them, which are tried in turn.
     /// Default: the backend's `host`.
+    #[serde(default)]
     pub host: Hosts,
 
     /// The exchange to publish to; it is declared unless `passive`. Empty: the broker's default exchange, which takes
