@@ -20,7 +20,8 @@ use crate::target::Target;
 /// First stage of a backend: query, method, URL and headers are set; whatever is below sees the call as it will go.
 pub(crate) struct Prepare {
     pub method: Method,
-    pub target: Target,
+    /// `None`: what answers is no HTTP, and has no URL.
+    pub target: Option<Target>,
     /// `None`: all pass.
     pub headers: Option<Vec<HeaderName>>,
     /// `None`: all pass.
@@ -43,7 +44,9 @@ impl Prepare {
         if let Some(known) = &self.query {
             request.query.retain(|(key, _)| known.contains(key));
         }
-        request.url = self.target.url(&request.params, &request.query)?;
+        if let Some(target) = &self.target {
+            request.url = target.url(&request.params, &request.query)?;
+        }
         request.method = self.method.clone();
         if let Some(names) = &self.headers {
             request.headers = Arc::new(only(&request.headers, names));

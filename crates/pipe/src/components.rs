@@ -219,6 +219,13 @@ impl<'c> Components<'c> {
         }
     }
 
+    /// The namespace of what [`transport`](Self::transport) gives.
+    pub fn transport_name(&self) -> Option<String> {
+        let is_transport = |entry: &Entry| matches!(entry.build, Build::Transport(_));
+        let own = self.configured().find(|(entry, _)| is_transport(entry)).map(|(_, component)| component);
+        own.or(self.foreign()).map(|component| component.namespace.clone())
+    }
+
     /// The stack of an HTTP call.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use ::http::Method;
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
@@ -36,6 +37,8 @@ pub struct Description {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendDescription {
+    /// The namespace of what answers in the place of HTTP; `None`: `method` and `urls` say what is called.
+    pub transport: Option<String>,
     pub method: String,
     /// Host and pattern, one for each host, without secrets.
     pub urls: Vec<String>,
@@ -122,33 +125,48 @@ fn backend_stack(
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
     let components = Components::new(known, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
-    let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
-        messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
-    })?;
-    if target.has_tls() {
-        site.client.prepare_tls().map_err(|message| vec![at("host", message)])?;
-    }
-    let description = describe(backend, &target, &components);
-    let redirect = components.call_options()?.redirect;
-    let call = match components.transport(site)? {
-        Some(transport) => transport,
+    let (target, call) = match components.transport(site)? {
+        Some(transport) => (None, transport),
         None => {
-            let reading = Reading::new(backend, method.clone());
-            Box::new(HttpCall { exchange: components.exchange(site, redirect)?, reading })
+            let (target, call) = http_call(site, backend, method.clone(), &components)?;
+            (Some(target), call)
         }
     };
+    let description = describe(backend, target.as_ref(), &components);
     let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
     Ok((Box::new(Prepare { method, target, headers, query, inner }), description))
 }
 
-fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> BackendDescription {
+/// Where the calls of a backend go, and the stage that makes them.
+fn http_call(
+    site: &Site<'_>,
+    backend: &Backend,
+    method: Method,
+    components: &Components<'_>,
+) -> Checked<(Target, Box<dyn Stage>)> {
+    let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
+        messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
+    })?;
+    if target.has_tls() {
+        let place = format!("{}.host", backend.path);
+        site.client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
+    }
+    let redirect = components.call_options()?.redirect;
+    let reading = Reading::new(backend, method);
+    let call = HttpCall { exchange: components.exchange(site, redirect)?, reading };
+    Ok((target, Box::new(call)))
+}
+
+fn describe(backend: &Backend, target: Option<&Target>, components: &Components<'_>) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
+    let hosts = target.map(Target::hosts).unwrap_or_default();
     BackendDescription {
+        transport: components.transport_name(),
         method: backend.method.clone(),
-        urls: target.hosts().iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
+        urls: hosts.iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
         encoding: encoding_name(backend.encoding),
         is_collection: backend.is_collection,
         filters: filters(backend),

@@ -30,7 +30,7 @@ fn is_publisher(component: &Registered) -> bool {
 
 fn backend(publisher: &Registered) -> Entry {
     let effect = format!("publishes the event to {}", publisher.label);
-    Entry { kind: Kind::Component, effect, ..driver(publisher) }
+    Entry { kind: Kind::Transport, effect, ..driver(publisher) }
 }
 
 fn driver(source: &Registered) -> Entry {
@@ -55,7 +55,10 @@ fn component(entry: &siphon_pipe::Entry) -> Entry {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         },
-        kind: Kind::Component,
+        kind: match entry.build {
+            siphon_pipe::Build::Transport(_) => Kind::Transport,
+            _ => Kind::Component,
+        },
         schema: Some((entry.schema)()),
         unknown_keys: match entry.unknown_keys {
             siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,
