@@ -202,6 +202,8 @@ pub struct Backend {
 pub enum Encoding {
     Json,
     SafeJson,
+    Xml,
+    Rss,
     String,
     NoOp,
 }

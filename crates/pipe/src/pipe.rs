@@ -160,6 +160,8 @@ fn encoding_name(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Json => "json",
         Encoding::SafeJson => "safejson",
+        Encoding::Xml => "xml",
+        Encoding::Rss => "rss",
         Encoding::String => "string",
         Encoding::NoOp => "no-op",
     }
