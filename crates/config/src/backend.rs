@@ -25,7 +25,11 @@ const ENCODINGS: [(&str, Encoding); 7] = [
 const ENCODING_NOT_HERE: &str = "yaml";
 
 /// Namespaces that bring their own way to call a backend, so that the method says nothing about the payload.
-const OWN_TRANSPORTS: [&str; 4] = ["backend/amqp/", "backend/pubsub/", "backend/lambda", "backend/graphql"];
+const OWN_TRANSPORTS: [&str; 5] =
+    ["backend/amqp/", "backend/pubsub/", "backend/lambda", "backend/graphql", "backend/static"];
+
+/// Namespaces that answer without anybody being called: their backends need no host.
+const LOCAL: &str = "backend/static";
 
 /// Every backend of an agent. None at all is an error.
 pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
@@ -52,7 +56,7 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
     let written = section.text("url_pattern").unwrap_or_default();
     let backend = Backend {
         path: section.path.clone(),
-        hosts: hosts(&section, inherited),
+        hosts: hosts(&section, inherited, &found.components),
         url_pattern: normalised(&written),
         url_pattern_as_written: written,
         method: method(&section, &found.components),
@@ -73,14 +77,15 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
     backend
 }
 
-/// The backend's own hosts, else those of the root.
-fn hosts(section: &Section<'_>, inherited: &Inherited) -> Vec<String> {
+/// The backend's own hosts, else those of the root; a local backend may have none.
+fn hosts(section: &Section<'_>, inherited: &Inherited, components: &[Component]) -> Vec<String> {
     let raw = section.boolean("disable_host_sanitize");
     let items = section.field("host").map(|field| field.items()).unwrap_or_default();
     if !items.is_empty() {
         return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
     }
-    if inherited.hosts.is_empty() {
+    let is_local = components.iter().any(|component| component.namespace.starts_with(LOCAL));
+    if inherited.hosts.is_empty() && !is_local {
         section.report.error(
             section.at,
             &section.path,

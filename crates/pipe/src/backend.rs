@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER};
-use ::http::{Method, Request as HttpRequest};
+use ::http::{Method, Request as HttpRequest, StatusCode};
+use bytes::Bytes;
 use siphon_config::model::{Backend, Encoding};
 use siphon_telemetry::redact;
 
@@ -124,12 +125,33 @@ impl Reading {
         if !answer.status.is_success() {
             return Err(self.refused(answer).await);
         }
-        let body = answer.read().await?;
-        let data = decode(self.encoding, self.is_collection, &body).map_err(|reason| self.undecodable(reason))?;
+        self.decoded(&answer.read().await?)
+    }
+
+    fn decoded(&self, body: &[u8]) -> Result<Response, PipeError> {
+        let data = decode(self.encoding, self.is_collection, body).map_err(|reason| self.undecodable(reason))?;
         Ok(Response::complete(match &self.filter {
             Some(filter) => filter.apply(data),
             None => data,
         }))
+    }
+
+    /// A reply that came over no connection, judged and read like one that did. `source` stands for the URL in errors.
+    pub fn local(&self, status: StatusCode, body: Bytes, source: &str) -> Result<Response, PipeError> {
+        if self.encoding == Encoding::NoOp {
+            let (status, data) = (Some(status.as_u16()), Json::object(Object::new()));
+            return Ok(Response { data, complete: true, status, headers: HeaderMap::new(), raw: Some(body) });
+        }
+        if status.is_success() {
+            return self.decoded(&body);
+        }
+        Err(PipeError::Status {
+            code: status.as_u16(),
+            method: self.method.clone(),
+            pattern: Arc::clone(&self.pattern),
+            url: source.to_owned(),
+            retry_after: None,
+        })
     }
 
     /// `no-op`: whatever came is a success.

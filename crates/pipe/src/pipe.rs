@@ -114,12 +114,14 @@ fn backend_stack(
     let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
         messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
     })?;
+    let transport = components.transport(site)?;
+    let target = if transport.is_some() { target.local() } else { target };
     if target.has_tls() {
         site.client.prepare_tls().map_err(|message| vec![at("host", message)])?;
     }
     let description = describe(backend, &target, &components);
     let redirect = components.call_options()?.redirect;
-    let call = match components.transport(site)? {
+    let call = match transport {
         Some(transport) => transport,
         None => {
             let reading = Reading::new(backend, method.clone());
@@ -135,9 +137,11 @@ fn backend_stack(
 fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
+    // Who answers without a host is asked for the path alone.
+    let hosts = Some(target.hosts()).filter(|hosts| !hosts.is_empty()).unwrap_or_else(|| vec![String::new()]);
     BackendDescription {
         method: backend.method.clone(),
-        urls: target.hosts().iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
+        urls: hosts.iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
         encoding: encoding_name(backend.encoding),
         is_collection: backend.is_collection,
         filters: filters(backend),
