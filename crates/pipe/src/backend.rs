@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::http::header::{HeaderMap, HeaderName, RETRY_AFTER};
-use ::http::{Method, Request as HttpRequest};
+use ::http::{Method, Request as HttpRequest, StatusCode};
+use bytes::Bytes;
 use siphon_config::model::{Backend, Encoding};
 use siphon_telemetry::redact;
 
@@ -20,8 +21,7 @@ use crate::target::Target;
 /// First stage of a backend: query, method, URL and headers are set; whatever is below sees the call as it will go.
 pub(crate) struct Prepare {
     pub method: Method,
-    /// `None`: what answers is no HTTP, and has no URL.
-    pub target: Option<Target>,
+    pub target: Target,
     /// `None`: all pass.
     pub headers: Option<Vec<HeaderName>>,
     /// `None`: all pass.
@@ -44,9 +44,7 @@ impl Prepare {
         if let Some(known) = &self.query {
             request.query.retain(|(key, _)| known.contains(key));
         }
-        if let Some(target) = &self.target {
-            request.url = target.url(&request.params, &request.query)?;
-        }
+        request.url = self.target.url(&request.params, &request.query)?;
         request.method = self.method.clone();
         if let Some(names) = &self.headers {
             request.headers = Arc::new(only(&request.headers, names));
@@ -126,12 +124,33 @@ impl Reading {
         if !answer.status.is_success() {
             return Err(self.refused(answer).await);
         }
-        let body = answer.read().await?;
-        let data = decode(self.encoding, self.is_collection, &body).map_err(|reason| self.undecodable(reason))?;
+        self.decoded(&answer.read().await?)
+    }
+
+    fn decoded(&self, body: &[u8]) -> Result<Response, PipeError> {
+        let data = decode(self.encoding, self.is_collection, body).map_err(|reason| self.undecodable(reason))?;
         Ok(Response::complete(match &self.filter {
             Some(filter) => filter.apply(data),
             None => data,
         }))
+    }
+
+    /// A reply that came over no connection, judged and read like one that did. `source` stands for the URL in errors.
+    pub fn local(&self, status: StatusCode, body: Bytes, source: &str) -> Result<Response, PipeError> {
+        if self.encoding == Encoding::NoOp {
+            let (status, data) = (Some(status.as_u16()), Json::object(Object::new()));
+            return Ok(Response { data, complete: true, status, headers: HeaderMap::new(), raw: Some(body) });
+        }
+        if status.is_success() {
+            return self.decoded(&body);
+        }
+        Err(PipeError::Status {
+            code: status.as_u16(),
+            method: self.method.clone(),
+            pattern: Arc::clone(&self.pattern),
+            url: source.to_owned(),
+            retry_after: None,
+        })
     }
 
     /// `no-op`: whatever came is a success.

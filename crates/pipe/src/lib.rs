@@ -10,6 +10,7 @@ mod backend;
 mod components;
 mod decode;
 mod error;
+mod feed;
 mod filter;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
@@ -20,8 +21,10 @@ mod merge;
 mod message;
 mod percent;
 mod pipe;
+mod place;
 mod stage;
 mod target;
+mod xml;
 
 pub use components::{
     Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Layer, Level,

@@ -126,13 +126,10 @@ fn backend_stack(
     let components = Components::new(known, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
     let (target, call) = match components.transport(site)? {
-        Some(transport) => (None, transport),
-        None => {
-            let (target, call) = http_call(site, backend, method.clone(), &components)?;
-            (Some(target), call)
-        }
+        Some(transport) => (target(&[], backend)?.local(), transport),
+        None => http_call(site, backend, method.clone(), &components)?,
     };
-    let description = describe(backend, target.as_ref(), &components);
+    let description = describe(backend, &target, &components);
     let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
@@ -146,9 +143,7 @@ fn http_call(
     method: Method,
     components: &Components<'_>,
 ) -> Checked<(Target, Box<dyn Stage>)> {
-    let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
-        messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
-    })?;
+    let target = target(&backend.hosts, backend)?;
     if target.has_tls() {
         let place = format!("{}.host", backend.path);
         site.client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
@@ -159,10 +154,16 @@ fn http_call(
     Ok((target, Box::new(call)))
 }
 
-fn describe(backend: &Backend, target: Option<&Target>, components: &Components<'_>) -> BackendDescription {
+fn target(hosts: &[String], backend: &Backend) -> Checked<Target> {
+    let target = Target::new(hosts, &backend.url_pattern, random());
+    target.map_err(|messages| messages.into_iter().map(|message| problem_at(&backend.path, message)).collect())
+}
+
+fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
-    let hosts = target.map(Target::hosts).unwrap_or_default();
+    // Who answers without a host is asked for the path alone.
+    let hosts = Some(target.hosts()).filter(|hosts| !hosts.is_empty()).unwrap_or_else(|| vec![String::new()]);
     BackendDescription {
         transport: components.transport_name(),
         method: backend.method.clone(),
@@ -189,6 +190,8 @@ fn encoding_name(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Json => "json",
         Encoding::SafeJson => "safejson",
+        Encoding::Xml => "xml",
+        Encoding::Rss => "rss",
         Encoding::String => "string",
         Encoding::NoOp => "no-op",
     }

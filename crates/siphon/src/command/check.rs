@@ -59,7 +59,7 @@ fn describe_backend(backend: &BackendDescription, out: &mut String) {
     let collection = if backend.is_collection { ", a collection" } else { "" };
     let filters = if backend.filters.is_empty() { String::new() } else { format!(", {}", backend.filters.join(", ")) };
     let whom = match &backend.transport {
-        Some(namespace) => namespace.clone(),
+        Some(namespace) => format!("{namespace} {}", backend.urls.join(" | ")).trim_end_matches([' ', '/']).to_owned(),
         None => format!("{} {}", backend.method, backend.urls.join(" | ")),
     };
     let _ = writeln!(out, "    [+] {whom} ({}{collection}{filters})", backend.encoding);
