@@ -22,6 +22,7 @@ mod percent;
 mod pipe;
 mod stage;
 mod target;
+mod timed;
 
 pub use components::{
     Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Level, Site, UnknownKeys, component_table,

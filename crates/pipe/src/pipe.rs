@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
+use siphon_telemetry::metrics::{PipeMetrics, Timer};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,9 +17,11 @@ use crate::merge::Merge;
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage};
 use crate::target::Target;
+use crate::timed::{Timed, outcome_of};
 
 /// The stages of one agent. Its connections live on the runtime that runs it: use a pipe on one runtime.
 pub struct Pipe {
+    runs: Timer,
     root: Box<dyn Stage>,
     description: Description,
 }
@@ -46,11 +49,22 @@ pub struct BackendDescription {
 }
 
 impl Pipe {
+    /// A pipe whose metrics nobody sees.
+    ///
     /// # Errors
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
     pub fn build(agent: &Agent, http: &HttpSettings) -> Checked<Self> {
         Self::build_with(agent, ClientSettings::from(http))
+    }
+
+    /// A pipe that tells how long its runs and its backends take.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_measured(agent: &Agent, http: &HttpSettings, metrics: PipeMetrics) -> Checked<Self> {
+        assemble(agent, ClientSettings::from(http), component_table(), metrics)
     }
 
     /// With settings that no configuration has.
@@ -59,15 +73,21 @@ impl Pipe {
     ///
     /// As [`build`](Self::build).
     pub fn build_with(agent: &Agent, settings: ClientSettings) -> Checked<Self> {
-        assemble(agent, settings, component_table())
+        assemble(agent, settings, component_table(), PipeMetrics::default())
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
     /// [`PipeError::TimedOut`]. The same happens when the future is dropped.
     pub async fn run(&self, request: Request, deadline: Instant) -> Reply {
-        let context = Context { deadline };
+        let (context, running) = (Context { deadline }, self.runs.start());
         let run = timeout_at(deadline, self.root.call(request, &context));
-        run.await.unwrap_or_else(|_| PipeError::TimedOut.into())
+        match run.await {
+            Ok(reply) => {
+                running.end(outcome_of(&reply));
+                reply
+            }
+            Err(_) => PipeError::TimedOut.into(),
+        }
     }
 
     pub fn describe(&self) -> &Description {
@@ -75,13 +95,18 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Checked<Pipe> {
+fn assemble(
+    agent: &Agent,
+    settings: ClientSettings,
+    table: &'static [Entry],
+    mut metrics: PipeMetrics,
+) -> Checked<Pipe> {
     let client = Arc::new(Client::new(settings));
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for backend in &agent.backends {
         match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, table) {
-            Ok(part) => parts.push(part),
+            Ok((part, description)) => parts.push((Timed::around(part, backend, &mut metrics), description)),
             Err(more) => problems.extend(more),
         }
     }
@@ -92,7 +117,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) ->
     let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
     let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
-    Ok(Pipe { root, description: Description { components: components.describe(), backends } })
+    Ok(Pipe { runs: metrics.run(), root, description: Description { components: components.describe(), backends } })
 }
 
 /// One backend needs no merge.
