@@ -104,7 +104,7 @@ impl Agent {
             turn.is_dry |= places > 0 && taken == 0;
             turn.has_rung = places == 0 && taken > 0;
         }
-        self.status.metrics().set_load(self.deliveries.running(), self.deliveries.waiting());
+        self.show_load();
         Ok(())
     }
 
@@ -142,6 +142,10 @@ impl Agent {
         self.status.set_state(AgentState::Running);
         self.status.pinged(SystemTime::now());
         AgentConnected.emit(&self.spec.label);
+    }
+
+    fn show_load(&self) {
+        self.status.metrics().set_load(self.deliveries.running(), self.deliveries.waiting());
     }
 
     /// Tells that there is no connection, and when the next try is made.
@@ -210,7 +214,8 @@ impl Agent {
         let Finished { event, failure, epoch } = finished;
         if epoch != self.epoch {
             self.status.count_lost(1);
-            return self.deliveries.finished_stale();
+            self.deliveries.finished_stale();
+            return self.show_load();
         }
         let handle = event.handle();
         if let Some(place) = self.in_pipe.iter().position(|own| *own == handle) {
@@ -248,6 +253,7 @@ impl Agent {
         let closed = hurried(self.shutdown.clone(), source.close(CLOSE)).await;
         let lost = self.deliveries.forget_connection();
         self.status.count_lost(lost);
+        self.show_load(); // nobody else does until the next connection
         self.in_pipe.clear();
         // From here on, not from the next connection on: what leaves the pipe between the two must not be settled there.
         self.epoch += 1;
@@ -308,6 +314,7 @@ impl Agent {
                 () = sleep_until(until) => break,
             }
             self.flush(source);
+            self.show_load();
         }
         given_back
     }

@@ -64,7 +64,11 @@ async fn what_waits_when_its_connection_is_lost_is_counted_as_lost() {
     let handler = ScriptedHandler::fail_first(1);
     let agent = TestAgent::start(waiting_an_hour(&broker), &handler);
     agent.wait_until("the held event", |status| status.waiting == 1).await;
+    broker.refuse(siphon_sdk::Error::connection("not yet"));
     broker.lose_connection("pulled the plug");
+    agent.wait_until("nothing to be held any more", |status| status.waiting == 0).await;
+    assert_eq!(settled(agent.status.metrics()), [0, 0, 0, 0, 1]);
+    broker.accept();
     expect_settled(&agent, [1, 0, 0, 0, 1]).await;
     agent.drain().await;
 }
