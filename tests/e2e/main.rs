@@ -11,5 +11,6 @@ mod fleet;
 mod logs;
 mod metrics;
 mod payloads;
+mod publishing;
 mod restart;
 mod sharing;

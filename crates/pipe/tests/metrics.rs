@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use siphon_config::model::Backend;
-use siphon_pipe::Pipe;
+use siphon_pipe::{NoTransports, Pipe};
 use siphon_telemetry::{Label, Metrics};
 use support::model::{agent, backend, http};
 use support::server::{json, reply};
@@ -27,7 +27,7 @@ async fn check(patterns: &[&str], patience: Duration, expected: &[(&str, &str, u
     let (server, metrics) = (server().await, Metrics::default());
     let backends: Vec<Backend> = patterns.iter().map(|pattern| backend(&server.url(), pattern)).collect();
     let handles = metrics.agent(&Label::new("orders", "Test"));
-    let pipe = Pipe::build_measured(&agent(backends), &http(), handles.pipe()).expect("a pipe");
+    let pipe = Pipe::build_with_plugins(&agent(backends), &http(), &NoTransports, handles.pipe()).expect("a pipe");
     pipe.run(event("{}"), Instant::now() + patience).await;
     let text = metrics.text();
     let counts = text.lines().filter(|line| line.contains("_duration_seconds_count{") && !line.ends_with(" 0"));

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod handler;
+mod publish;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use siphon_telemetry::{AgentMetrics, Format, Level, Metrics};
 use crate::cli::Sources;
 
 pub use handler::PipeHandler;
+use publish::PluginBackends;
 
 /// The folder that is looked for beside the program.
 const DEFAULT_FOLDER: &str = "plugins";
@@ -61,6 +63,7 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
+        problems.extend(PluginBackends(&registry).findings(&config, &document));
         let metrics = Metrics::default();
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
@@ -157,7 +160,7 @@ fn build_agents(
     let (mut agents, mut problems) = (Vec::new(), Vec::new());
     for agent in config.agents.iter().filter(|agent| !is_refused(known, &agent.path)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
-        match build_agent(agent, driver, config, metrics) {
+        match build_agent(agent, driver, config, registry, metrics) {
             Ok(agent) => agents.push(agent),
             Err(more) => problems.extend(more.into_iter().map(|problem| placed(problem, document))),
         }
@@ -169,11 +172,12 @@ fn build_agent(
     agent: &Agent,
     driver: &Arc<Registered>,
     config: &Config,
+    registry: &Registry,
     metrics: &Metrics,
 ) -> Result<AssembledAgent, Vec<Problem>> {
     let spec = spec::of(agent, driver);
     let metrics = metrics.agent(&spec.label);
-    let pipe = Pipe::build_measured(agent, &config.service.http, metrics.pipe())?;
+    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry), metrics.pipe())?;
     Ok(AssembledAgent { spec, handler: Arc::new(PipeHandler::new(pipe, agent)), metrics })
 }
 
