@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use siphon_core::AgentEnd;
 use siphon_core::abi::Capabilities;
+use siphon_core::{AgentEnd, Snapshot};
 
 use super::lab::{IN_FLIGHT, Lab, PATIENCE, names, texts};
 use crate::{ScriptedHandler, Step, TestAgent};
@@ -64,7 +64,7 @@ pub(super) async fn coming_and_going(lab: Lab<'_>) {
     while acked < published.len() as u64 {
         let agent = TestAgent::start(lab.spec(), &handler);
         let goal = share.min(published.len() as u64 - acked);
-        wait_until("events to be acknowledged", || agent.status.snapshot().acked >= goal).await;
+        wait_until("events to be acknowledged", &agent, |status| status.acked >= goal).await;
         let status = Arc::clone(&agent.status);
         assert_eq!(agent.drain().await, AgentEnd::Drained);
         acked += status.snapshot().acked;
@@ -107,21 +107,25 @@ pub(super) async fn restarted(lab: Lab<'_>) {
     lab.publish(&published).await;
     let handler = ScriptedHandler::always(Step::Slow(Duration::from_millis(5)));
     let agent = TestAgent::start(lab.spec(), &handler);
-    wait_until("some events", || agent.status.snapshot().acked >= 50).await;
+    wait_until("some events", &agent, |status| status.acked >= 50).await;
     let restart = lab.bench.restart.as_ref().expect("the behaviour needs it");
     restart();
     let missing =
         || handler.look(|runs| published.iter().filter(|name| !runs.counts().contains_key(name.as_str())).count());
-    wait_until("every event to arrive", || missing() == 0).await;
-    wait_until("what is under way to end", || agent.status.snapshot().in_flight == 0).await;
+    wait_until("every event to arrive", &agent, |_| missing() == 0).await;
+    wait_until("what is under way to end", &agent, |status| status.in_flight == 0).await;
     assert_eq!(agent.drain().await, AgentEnd::Drained);
 }
 
 /// Nobody rings for a status: it is looked at.
-async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+async fn wait_until(what: &str, agent: &TestAgent, condition: impl Fn(&Snapshot) -> bool) {
     let until = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < until, "waited {PATIENCE:?} for {what}");
+    loop {
+        let status = agent.status.snapshot();
+        if condition(&status) {
+            return;
+        }
+        assert!(Instant::now() < until, "waited {PATIENCE:?} for {what}; there is {status:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -67,8 +67,12 @@ impl<'a> Lab<'a> {
         let component = self.driver.sink.as_ref().expect("a bench has a sink or fills by itself");
         let sink = Sink::open(component, &self.options(&self.queue.config)).expect("the sink opens");
         let topic = self.queue.topic.as_bytes();
-        let message =
-            |payload| Outgoing { payload, topic: topic.into(), headers: headers.into(), ..Outgoing::default() };
+        let message = |payload: Vec<u8>| Outgoing {
+            payload: payload.into(),
+            topic: topic.into(),
+            headers: headers.into(),
+            ..Outgoing::default()
+        };
         let messages: Vec<Outgoing> = payloads.into_iter().map(message).collect();
         let (count, result) =
             timeout(PATIENCE, sink.publish(&messages)).await.expect("publishing is confirmed in time");
