@@ -4,16 +4,21 @@
 //! of a level, the outermost first (pipeline.md §4).
 
 pub(crate) mod http_client;
+pub(crate) mod proxy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
+use crate::fixed::Fixed;
+use crate::flatmap::Flatmap;
 use crate::http::{Client, RedirectPolicy};
+use crate::reference::Reference;
 use crate::stage::Stage;
 
-static TABLE: &[Entry] = &[http_client::ENTRY];
+static TABLE: &[Entry] = &[proxy::AGENT, proxy::BACKEND, http_client::ENTRY];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
@@ -54,6 +59,10 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how an agent's backends become one.
+    Join(fn(&Component, &mut Joining) -> Checked<()>),
+    /// A change of what a backend is among the others.
+    Part(fn(&Component, &Site<'_>, &mut Part) -> Checked<()>),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
 }
@@ -81,6 +90,33 @@ pub type Checked<T> = Result<T, Vec<Problem>>;
 #[derive(Debug, Default)]
 pub struct CallOptions {
     pub(crate) redirect: RedirectPolicy,
+}
+
+/// How an agent's backends become one; the default without any component: all at once, merged.
+#[derive(Debug, Default)]
+pub struct Joining {
+    pub(crate) is_sequential: bool,
+    pub(crate) propagated: Vec<Propagated>,
+    /// On the merged data, when no backend failed.
+    pub(crate) flatmap: Option<Flatmap>,
+    pub(crate) fixed: Option<Fixed>,
+}
+
+/// A value of a reply that later backends may use though their `url_pattern` does not name it.
+#[derive(Debug)]
+pub(crate) struct Propagated {
+    pub reference: Reference,
+    /// Where the configuration says so.
+    pub path: String,
+}
+
+/// What a backend is among the others; the default without any component: one whose answer counts.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Part {
+    /// The time limit of a shadow; `None`: no shadow.
+    pub(crate) shadow: Option<Duration>,
+    /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
+    pub(crate) has_flatmap: bool,
 }
 
 /// The components of one level of one agent, checked against the table.
@@ -123,7 +159,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Transport(_) => Ok(inner),
+            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) => Ok(inner),
         })
     }
 
@@ -154,6 +190,28 @@ impl<'c> Components<'c> {
             }
         }
         Ok(options)
+    }
+
+    /// How the configured components want the backends to be joined.
+    pub fn joining(&self) -> Checked<Joining> {
+        let mut joining = Joining::default();
+        for (entry, component) in self.configured() {
+            if let Build::Join(build) = entry.build {
+                build(component, &mut joining)?;
+            }
+        }
+        Ok(joining)
+    }
+
+    /// What the configured components make of the backend.
+    pub fn part(&self, site: &Site<'_>) -> Checked<Part> {
+        let mut part = Part::default();
+        for (entry, component) in self.configured() {
+            if let Build::Part(build) = entry.build {
+                build(component, site, &mut part)?;
+            }
+        }
+        Ok(part)
     }
 
     /// Main key and effect of what is configured.

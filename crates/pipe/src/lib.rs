@@ -11,20 +11,27 @@ mod components;
 mod decode;
 mod error;
 mod filter;
+mod fixed;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
 mod fixture;
+mod flatmap;
 pub mod http;
+mod join;
 mod json;
 mod merge;
 mod message;
 mod percent;
 mod pipe;
+mod reference;
+mod sequence;
+mod shadow;
 mod stage;
 mod target;
 
 pub use components::{
-    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Level, Site, UnknownKeys, component_table,
+    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Level, Part, Site, UnknownKeys,
+    component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

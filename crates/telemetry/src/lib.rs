@@ -20,4 +20,6 @@ pub mod repeats;
 pub use foreign::foreign_event;
 pub use level::{Level, UnknownLevel, choose_level};
 pub use logs::{Format, InitError, LogSettings, LogTarget};
-pub use names::{AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStarted, EventFailed, FailureLog, Label};
+pub use names::{
+    AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStarted, EventFailed, FailureLog, Label, ShadowsOverrun,
+};

@@ -163,7 +163,9 @@ fn build_agents(
 
 fn build_agent(agent: &Agent, driver: &Arc<Registered>, config: &Config) -> Result<AssembledAgent, Vec<Problem>> {
     let pipe = Pipe::build(agent, &config.service.http)?;
-    Ok(AssembledAgent { spec: spec::of(agent, driver), handler: Arc::new(PipeHandler::new(pipe, agent)) })
+    let spec = spec::of(agent, driver);
+    let handler = Arc::new(PipeHandler::new(pipe, agent, spec.label.clone()));
+    Ok(AssembledAgent { spec, handler })
 }
 
 /// The pipe knows paths; the document knows where they are.
