@@ -10,6 +10,7 @@ mod backend;
 mod components;
 mod decode;
 mod error;
+mod feed;
 mod filter;
 mod fixed;
 #[cfg(test)]
@@ -23,15 +24,17 @@ mod merge;
 mod message;
 mod percent;
 mod pipe;
+mod place;
 mod reference;
 mod sequence;
 mod shadow;
 mod stage;
 mod target;
+mod xml;
 
 pub use components::{
-    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Level, Part, Site, UnknownKeys,
-    component_table,
+    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
+    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

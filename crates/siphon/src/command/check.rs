@@ -69,8 +69,11 @@ fn describe_backend(backend: &BackendDescription, out: &mut String) {
     let collection = if backend.is_collection { ", a collection" } else { "" };
     let filters = if backend.filters.is_empty() { String::new() } else { format!(", {}", backend.filters.join(", ")) };
     let shadow = if backend.is_shadow { ", a shadow" } else { "" };
-    let urls = backend.urls.join(" | ");
-    let _ = writeln!(out, "    [+] {} {urls} ({}{collection}{filters}{shadow})", backend.method, backend.encoding);
+    let whom = match &backend.transport {
+        Some(namespace) => format!("{namespace} {}", backend.urls.join(" | ")).trim_end_matches([' ', '/']).to_owned(),
+        None => format!("{} {}", backend.method, backend.urls.join(" | ")),
+    };
+    let _ = writeln!(out, "    [+] {whom} ({}{collection}{filters}{shadow})", backend.encoding);
     for (key, effect) in &backend.components {
         let _ = writeln!(out, "        {key}: {effect}");
     }
