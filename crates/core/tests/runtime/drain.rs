@@ -201,6 +201,7 @@ async fn an_agent_ends_when_its_handler_has_finished_and_not_before() {
     let broker = FakeBroker::rabbitmq();
     let handler = lingering();
     let agent = TestAgent::start(spec(&broker), &handler);
+    agent.wait_until("a connection", |status| status.state == AgentState::Running).await;
     agent.shutdown.advance(Phase::Draining);
     handler.asked.acquire().await.expect("open").forget();
     broker.look(|state| assert_eq!(state.goodbyes, 1, "the broker does not wait for it"));
