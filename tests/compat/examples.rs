@@ -87,6 +87,10 @@ fn the_examples_do_what_they_say() {
     check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
     check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);
     check_run("flat-form.json", &[("cool-agent", "anything", &["/__debug"])]);
+    check_run("static.json", &[("stock", "stock.changed", &["/warehouse"])]);
+    check_run("shadow.json", &[("orders", "order.placed", &["/v1/orders", "/v2/orders"])]);
+    check_run("flatmap.json", &[("people", "team.changed", &["/staff", "/guests"])]);
+    check_run("sequential.json", &[("bookings", "trip.booked", &["/hotels"])]);
     check_run(
         "several-agents.json",
         &[
