@@ -10,7 +10,8 @@ use crate::error::{Result, TaskError};
 use crate::steps::{Outcome, Steps};
 
 /// Executable cases of the pipe that this version has to pass, below the folder of the cases.
-const CASES: [&str; 3] = ["pipeline/basics", "pipeline/filters", "pipeline/config"];
+const CASES: [&str; 5] =
+    ["pipeline/basics", "pipeline/filters", "pipeline/config", "pipeline/encoding", "pipeline/hosts"];
 
 /// Build once, start the brokers, run the tests of all crates, the loom model and the executable cases
 #[derive(Debug, clap::Args)]

@@ -129,7 +129,8 @@ impl Headers {
         }
         for (name, value) in event.attributes() {
             let name: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
-            let is_asked_for = self.wants_all || self.wanted.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()));
+            let is_asked_for =
+                self.wants_all || self.wanted.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()));
             if let (true, Ok(name), Ok(value)) =
                 (is_asked_for, HeaderName::from_bytes(&name), HeaderValue::from_bytes(value))
                 && !own.contains_key(&name)
@@ -221,7 +222,8 @@ mod tests {
         for (wanted, expected) in cases {
             let wanted: Vec<_> = wanted.iter().map(|name| (*name).to_owned()).collect();
             let found = Headers::new(&wanted).of(&parts().into());
-            let mut found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+            let mut found: Vec<_> =
+                found.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
             found.sort_unstable();
             assert_eq!(found, expected);
         }
