@@ -1,6 +1,6 @@
 //! One entry of an agent's `backend`.
 
-use crate::catalogue::Level;
+use crate::catalogue::{Kind, Level};
 use crate::components::Components;
 use crate::host;
 use crate::model::{Backend, Component, Encoding};
@@ -24,12 +24,8 @@ const ENCODINGS: [(&str, Encoding); 7] = [
 /// KrakenD's enterprise edition has it and nobody says what its data looks like.
 const ENCODING_NOT_HERE: &str = "yaml";
 
-/// Namespaces that bring their own way to call a backend, so that the method says nothing about the payload.
-const OWN_TRANSPORTS: [&str; 5] =
-    ["backend/amqp/", "backend/pubsub/", "backend/lambda", "backend/graphql", "backend/static"];
-
-/// Namespaces that answer without anybody being called: their backends need no host.
-const LOCAL: &str = "backend/static";
+/// Sets the method of its calls by itself.
+const GRAPHQL: &str = "backend/graphql";
 
 /// Every backend of an agent. None at all is an error.
 pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
@@ -53,13 +49,14 @@ fn entries<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
 
 fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Backend {
     let found = components.read(Level::Backend, section.field("extra_config"));
+    let is_http = !found.components.iter().any(|component| is_transport(components, component));
     let written = section.text("url_pattern").unwrap_or_default();
     let backend = Backend {
         path: section.path.clone(),
-        hosts: hosts(&section, inherited, &found.components),
+        hosts: hosts(&section, is_http, inherited),
         url_pattern: normalised(&written),
         url_pattern_as_written: written,
-        method: method(&section, &found.components),
+        method: method(&section, is_http && !found.components.iter().any(|one| one.namespace == GRAPHQL)),
         encoding: encoding(&section),
         is_collection: section.boolean("is_collection"),
         target: section.text("target").unwrap_or_default(),
@@ -77,15 +74,22 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
     backend
 }
 
-/// The backend's own hosts, else those of the root; a local backend may have none.
-fn hosts(section: &Section<'_>, inherited: &Inherited, components: &[Component]) -> Vec<String> {
+fn is_transport(components: &Components<'_>, component: &Component) -> bool {
+    let entry = components.catalogue.find(Level::Backend, &component.namespace);
+    entry.is_some_and(|entry| entry.kind == Kind::Transport)
+}
+
+/// The backend's own hosts, else those of the root. What is no HTTP gets its own ones as they are written, if any.
+fn hosts(section: &Section<'_>, is_http: bool, inherited: &Inherited) -> Vec<String> {
     let raw = section.boolean("disable_host_sanitize");
     let items = section.field("host").map(|field| field.items()).unwrap_or_default();
+    if !is_http {
+        return items.iter().filter_map(|item| item.read(weak::text)).collect();
+    }
     if !items.is_empty() {
         return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
     }
-    let is_local = components.iter().any(|component| component.namespace.starts_with(LOCAL));
-    if inherited.hosts.is_empty() && !is_local {
+    if inherited.hosts.is_empty() {
         section.report.error(
             section.at,
             &section.path,
@@ -112,10 +116,11 @@ fn raw_host(item: &Field<'_>) -> Option<String> {
     Some(host)
 }
 
-fn method(section: &Section<'_>, components: &[Component]) -> String {
+/// `sends_payload`: a missing one is worth a warning.
+fn method(section: &Section<'_>, sends_payload: bool) -> String {
     const DEFAULT: &str = "GET";
     let Some(field) = section.field("method") else {
-        if !components.iter().any(has_own_transport) {
+        if sends_payload {
             let message = "has no method, so the event's payload goes out with a GET; write \"method\": \"POST\"";
             section.report.warning(section.at, &section.path, message);
         }
@@ -129,10 +134,6 @@ fn method(section: &Section<'_>, components: &[Component]) -> String {
         field.error(format!("{} is no HTTP method; write one such as POST", field.shown()));
     }
     method
-}
-
-fn has_own_transport(component: &Component) -> bool {
-    OWN_TRANSPORTS.iter().any(|transport| component.namespace.starts_with(transport))
 }
 
 fn encoding(section: &Section<'_>) -> Encoding {

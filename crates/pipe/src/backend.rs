@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER};
+use ::http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use ::http::{Method, Request as HttpRequest, StatusCode};
 use bytes::Bytes;
 use siphon_config::model::{Backend, Encoding};
@@ -12,7 +12,7 @@ use siphon_telemetry::redact;
 use crate::decode::decode;
 use crate::error::PipeError;
 use crate::filter::Filter;
-use crate::http::{Answer, Client, Outgoing, RedirectPolicy};
+use crate::http::{Answer, Exchange, Outgoing};
 use crate::json::{Json, Object};
 use crate::message::{Request, Response};
 use crate::stage::{Context, Stage, StageFuture, ready};
@@ -78,17 +78,16 @@ pub(crate) fn method(name: &str) -> Result<Method, String> {
 
 /// Last stage of a backend: calls over HTTP, judges the status, decodes, filters.
 pub(crate) struct HttpCall {
-    pub client: Arc<Client>,
-    pub redirect: RedirectPolicy,
+    pub exchange: Box<dyn Exchange>,
     pub reading: Reading,
 }
 
 impl Stage for HttpCall {
-    fn call<'a>(&'a self, request: Request, _context: &'a Context) -> StageFuture<'a> {
+    fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         let Request { method, url, headers, body, .. } = request;
-        let call = Outgoing { method, url, headers, body };
+        let call = Outgoing::new(method, url, headers, body);
         Box::pin(async move {
-            match self.client.send(call, self.redirect).await {
+            match self.exchange.exchange(call, context).await {
                 Ok(answer) => self.reading.read(answer).await.into(),
                 Err(error) => error.into(),
             }
@@ -156,13 +155,9 @@ impl Reading {
 
     /// `no-op`: whatever came is a success.
     async fn as_it_came(&self, answer: Answer) -> Result<Response, PipeError> {
-        let (status, mut headers) = (Some(answer.status.as_u16()), answer.headers.clone());
-        if answer.is_packed() {
-            // They are about the packed body, which nobody sees.
-            headers.remove(CONTENT_ENCODING);
-            headers.remove(CONTENT_LENGTH);
-        }
-        let raw = Some(answer.read().await?);
+        let mut answer = answer;
+        let raw = Some(answer.load().await?);
+        let (status, headers) = (Some(answer.status.as_u16()), answer.headers);
         Ok(Response { data: Json::object(Object::new()), complete: true, status, headers, raw })
     }
 

@@ -27,7 +27,8 @@ mod target;
 mod xml;
 
 pub use components::{
-    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Level, Site, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Layer, Level,
+    NoTransports, Site, Transports, UnknownKeys, component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

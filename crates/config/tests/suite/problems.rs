@@ -339,7 +339,7 @@ fn backends_are_checked() {
     check_one(&in_backend("\"encoding\": \"yaml\""), &["error", "the encoding \"yaml\" is not in this build"]);
     check_one(
         &in_backend("\"encoding\": \"jsn\""),
-        &["error", "is none of json, safejson, fast-json, string, no-op; did you mean \"json\"?"],
+        &["error", "is none of json, safejson, fast-json, xml, rss, string, no-op; did you mean \"json\"?"],
     );
     check_one(&in_backend("\"encoding\": \"no-op\""), &["warning", "an event whose backend failed is acked"]);
     check_one(&in_backend("\"sd\": \"dns\""), &["error", "service discovery by \"dns\" is not in this build"]);
