@@ -1,6 +1,9 @@
 //! Messages on their way in ([`Message`], [`Batch`]) and out ([`OutgoingMessage`]).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 /// One delivered message. `payload`, keys and headers are shared, not copied, when they are `Bytes` already.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +92,8 @@ impl Message {
 pub struct Batch {
     pub(crate) entries: Vec<Entry>,
     room: usize,
+    /// Told when the room may have changed; `None` for a batch that nobody fills again.
+    room_changed: Option<Arc<Notify>>,
 }
 
 #[derive(Debug)]
@@ -102,13 +107,27 @@ pub(crate) enum Entry {
 
 impl Batch {
     pub(crate) fn new(room: usize) -> Self {
-        Self { entries: Vec::new(), room }
+        Self { entries: Vec::new(), room, room_changed: None }
+    }
+
+    /// The same, which hears of a change.
+    pub(crate) fn watching(room: usize, room_changed: Arc<Notify>) -> Self {
+        Self { room_changed: Some(room_changed), ..Self::new(room) }
     }
 
     /// How many more messages are wanted now. 0 only for receivers with
     /// [`POLLS_WITHOUT_ROOM`](crate::Receiver::POLLS_WITHOUT_ROOM), or once the batch is full.
     pub fn room(&self) -> usize {
         self.room
+    }
+
+    /// Waits until there may be other room than [`room`](Self::room) says: a receiver that waits without room returns
+    /// then, and is called with what there is. Cancel-safe.
+    pub async fn room_changed(&self) {
+        match &self.room_changed {
+            Some(room_changed) => room_changed.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Adds a message. What the broker has delivered is kept even without room.
