@@ -146,7 +146,9 @@ impl Records {
         list(&positions).and_then(|list| answer_assign(self.session.client(), &list)).map_err(refused)?;
         self.session.watcher().answered();
         self.session.commit_is_due();
-        tracing::info!(partitions = begins.len(), "partitions came");
+        if !begins.is_empty() {
+            tracing::info!(partitions = begins.len(), "partitions came");
+        }
         Ok(())
     }
 

@@ -11,10 +11,8 @@ use crate::config::Config;
 pub fn not_reached(config: &Config, error: &KafkaError, trouble: Option<&str>) -> Error {
     let brokers = config.cluster.brokers.join(", ");
     let Some(trouble) = trouble else {
-        return Error::connection(format!(
-            "no answer from {brokers}: {}; look at hosts, ports and firewall",
-            short(error)
-        ));
+        let reason = short(error);
+        return Error::connection(format!("no answer from {brokers}: {reason}; look at hosts, ports and firewall"));
     };
     let (reason, what_to_do) = (reason(trouble), what_to_do(config, trouble));
     Error::connection(format!("cannot reach {brokers}: {what_to_do} ({reason})"))

@@ -90,6 +90,10 @@ impl ClientContext for Watcher {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.count();
         tracing::debug!(level = ?level, facility, "the Kafka client: {message}");
+        // A broker that hangs up without a word is no error for the client, but its only trace of what is wrong.
+        if facility == "FAIL" {
+            self.said().trouble.get_or_insert_with(|| message.to_owned());
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
