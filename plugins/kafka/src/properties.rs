@@ -49,13 +49,15 @@ const FIXED: [(&str, &str, Role); 9] = [
 ];
 
 /// What suits siphon; `librdkafka` may change it.
-const USUAL: [(&str, &str, Role); 3] = [
+const USUAL: [(&str, &str, Role); 4] = [
     // For each partition: siphon reads them one by one, and only as fast as the pipe is.
     ("queued.max.messages.kbytes", "1024", Role::Consumer),
     // A full queue is looked at again after this time. librdkafka's second would starve a fast pipe.
     ("fetch.queue.backoff.ms", "20", Role::Consumer),
     // New topics of a regular expression and new partitions are found after that time, where librdkafka takes five minutes.
     ("topic.metadata.refresh.interval.ms", "30000", Role::Consumer),
+    // A topic that is not there after that time is missing, not just created. librdkafka's 30 s are those of the confirmation.
+    ("topic.metadata.propagation.max.ms", "5000", Role::Producer),
 ];
 
 /// Properties that have a key of their own, or that would undo what siphon promises.
