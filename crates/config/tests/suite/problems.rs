@@ -336,10 +336,10 @@ fn backends_are_checked() {
     check_one(&in_backend("\"host\": [\"http://u:secret@h\"]"), &["error", "http://u:***@h"]);
     check_one(&in_backend("\"host\": [\"http://h/?sig=hunter2\"]"), &["error", "\"http://h/?sig=***\" not valid"]);
     check_one(&in_backend("\"host\": [\"x\"], \"disable_host_sanitize\": true"), &["warning", "\"x\" has no scheme"]);
-    check_one(&in_backend("\"encoding\": \"xml\""), &["error", "the encoding \"xml\" is not in this build"]);
+    check_one(&in_backend("\"encoding\": \"yaml\""), &["error", "the encoding \"yaml\" is not in this build"]);
     check_one(
         &in_backend("\"encoding\": \"jsn\""),
-        &["error", "is none of json, safejson, fast-json, string, no-op; did you mean \"json\"?"],
+        &["error", "is none of json, safejson, fast-json, xml, rss, string, no-op; did you mean \"json\"?"],
     );
     check_one(&in_backend("\"encoding\": \"no-op\""), &["warning", "an event whose backend failed is acked"]);
     check_one(&in_backend("\"sd\": \"dns\""), &["error", "service discovery by \"dns\" is not in this build"]);
