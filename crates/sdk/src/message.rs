@@ -210,6 +210,8 @@ impl OutgoingMessage {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[track_caller]
@@ -228,5 +230,16 @@ mod tests {
         check("{resp0_id}-{Topic}!", Ok("7-order.new!"));
         check("{open", Ok("{open"));
         check("{key}", Err("the event has no param \"key\" for {key}"));
+    }
+
+    #[test]
+    fn a_batch_without_room_tells_when_there_may_be_some() {
+        let room_changed = Arc::new(Notify::new());
+        let batch = Batch::watching(0, Arc::clone(&room_changed));
+        let mut waiting = std::pin::pin!(batch.room_changed());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        room_changed.notify_one();
+        assert!(waiting.now_or_never().is_some());
+        assert!(Batch::new(0).room_changed().now_or_never().is_none());
     }
 }
