@@ -45,14 +45,26 @@ impl CommitTracker {
     /// Notes that the record at `offset` was read; whether it is to be worked on. After the reading position was set back
     /// most records are not: they are done, or in work.
     pub fn deliver(&mut self, offset: i64) -> bool {
-        if offset >= self.next {
-            self.awaited.clear_from_open(&mut self.open, offset);
-            self.open.insert(offset);
-            self.next = offset + 1;
-            return true;
+        self.forget_before(offset);
+        if offset < self.next {
+            return self.awaited.remove(&offset);
         }
-        self.awaited.clear_from_open(&mut self.open, offset);
-        self.awaited.remove(&offset)
+        self.open.insert(offset);
+        self.next = offset + 1;
+        true
+    }
+
+    /// Records come in order: what is awaited before `offset` and has not come is gone from the partition (compaction,
+    /// retention), and must not hold the commit.
+    fn forget_before(&mut self, offset: i64) {
+        if self.awaited.is_empty() {
+            return;
+        }
+        let later = self.awaited.split_off(&offset);
+        let gone = std::mem::replace(&mut self.awaited, later);
+        for offset in gone {
+            self.open.remove(&offset);
+        }
     }
 
     /// Notes that the record at `offset` reached its final outcome.
@@ -122,23 +134,6 @@ impl CommitTracker {
 
     fn is_waiting_to_be_read(&self, offset: i64) -> bool {
         self.returned.contains(&offset) || self.awaited.contains(&offset)
-    }
-}
-
-/// What is awaited and was not met.
-trait Vanished {
-    /// Records come in order: what lies before `offset` and has not come is gone from the partition (compaction, retention),
-    /// and must not hold the commit.
-    fn clear_from_open(&mut self, open: &mut BTreeSet<i64>, offset: i64);
-}
-
-impl Vanished for BTreeSet<i64> {
-    fn clear_from_open(&mut self, open: &mut BTreeSet<i64>, offset: i64) {
-        while self.first().is_some_and(|first| *first < offset) {
-            if let Some(gone) = self.pop_first() {
-                open.remove(&gone);
-            }
-        }
     }
 }
 
