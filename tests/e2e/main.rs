@@ -5,9 +5,11 @@
 mod admin;
 mod backends;
 mod delivery;
+mod exposition;
 mod files;
 mod fleet;
 mod logs;
+mod metrics;
 mod payloads;
 mod publishing;
 mod restart;

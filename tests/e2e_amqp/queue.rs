@@ -55,6 +55,15 @@ impl Queue {
         queue
     }
 
+    /// A durable queue that only this client's connection may use.
+    pub fn exclusive(broker: &Broker, name: &str) -> Self {
+        let queue = Self::later(broker, name);
+        let options = QueueDeclareOptions { durable: true, exclusive: true, ..QueueDeclareOptions::default() };
+        let declared = queue.channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default());
+        queue.runtime.block_on(declared).expect("declared");
+        queue
+    }
+
     /// A client for a queue that is there already.
     pub fn existing(broker: &Broker, name: &str) -> Self {
         let mut queue = Self::later(broker, name);

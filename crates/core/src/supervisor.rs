@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentFailed, AgentLost, AgentStarted, FailureLog};
+use siphon_telemetry::{AgentFailed, AgentStarted, FailureLog};
 use tokio::time::Instant;
 
 use crate::connection::{Agent, ConnectionEnd, Finished, rounded};
@@ -70,7 +70,7 @@ impl Agent {
                 AgentFailed { reason: &error.to_string(), attempts }.emit(&self.spec.label);
                 return AgentEnd::Failed(error.to_string());
             };
-            AgentLost { reason: &error.to_string(), wait: rounded(after) }.emit(&self.spec.label);
+            self.not_connected(&error.to_string(), rounded(after));
             if self.sleep(after, &mut pipe).await {
                 return AgentEnd::Drained;
             }
@@ -104,7 +104,11 @@ impl Agent {
 
     fn ended(&self, end: &AgentEnd) {
         self.failures.finish(std::time::Instant::now());
-        self.status.set_load(0, 0);
+        if matches!(end, AgentEnd::Failed(_)) {
+            self.status.count_lost(self.deliveries.running());
+        }
+        self.status.metrics().set_load(0, 0);
+        self.status.metrics().forget_lag();
         self.status.set_state(match end {
             AgentEnd::Drained => AgentState::Stopped,
             AgentEnd::Failed(_) => AgentState::Failed,

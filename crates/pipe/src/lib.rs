@@ -24,6 +24,7 @@ mod pipe;
 mod place;
 mod stage;
 mod target;
+mod timed;
 mod xml;
 
 pub use components::{

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ::http::Method;
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
+use siphon_telemetry::metrics::{PipeMetrics, Timer};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,9 +20,11 @@ use crate::merge::Merge;
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage};
 use crate::target::Target;
+use crate::timed::{Timed, outcome_of};
 
 /// The stages of one agent. Its connections live on the runtime that runs it: use a pipe on one runtime.
 pub struct Pipe {
+    runs: Timer,
     root: Box<dyn Stage>,
     description: Description,
 }
@@ -51,6 +54,8 @@ pub struct BackendDescription {
 }
 
 impl Pipe {
+    /// A pipe whose metrics nobody sees.
+    ///
     /// # Errors
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
@@ -64,24 +69,37 @@ impl Pipe {
     ///
     /// As [`build`](Self::build).
     pub fn build_with(agent: &Agent, settings: ClientSettings) -> Checked<Self> {
-        assemble(agent, settings, Known { table: component_table(), transports: &NoTransports })
+        let known = Known { table: component_table(), transports: &NoTransports };
+        assemble(agent, settings, known, PipeMetrics::default())
     }
 
-    /// With the backends that plugins bring.
+    /// A pipe with the backends that plugins bring, which tells how long its runs and its backends take.
     ///
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    pub fn build_with_plugins(agent: &Agent, http: &HttpSettings, transports: &dyn Transports) -> Checked<Self> {
-        assemble(agent, ClientSettings::from(http), Known { table: component_table(), transports })
+    pub fn build_with_plugins(
+        agent: &Agent,
+        http: &HttpSettings,
+        transports: &dyn Transports,
+        metrics: PipeMetrics,
+    ) -> Checked<Self> {
+        let known = Known { table: component_table(), transports };
+        assemble(agent, ClientSettings::from(http), known, metrics)
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
     /// [`PipeError::TimedOut`]. The same happens when the future is dropped.
     pub async fn run(&self, request: Request, deadline: Instant) -> Reply {
-        let context = Context { deadline };
+        let (context, running) = (Context { deadline }, self.runs.start());
         let run = timeout_at(deadline, self.root.call(request, &context));
-        run.await.unwrap_or_else(|_| PipeError::TimedOut.into())
+        match run.await {
+            Ok(reply) => {
+                running.end(outcome_of(&reply));
+                reply
+            }
+            Err(_) => PipeError::TimedOut.into(),
+        }
     }
 
     pub fn describe(&self) -> &Description {
@@ -89,13 +107,13 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>) -> Checked<Pipe> {
+fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metrics: PipeMetrics) -> Checked<Pipe> {
     let client = Arc::new(Client::new(settings));
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for backend in &agent.backends {
         match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, known) {
-            Ok(part) => parts.push(part),
+            Ok((part, description)) => parts.push((Timed::around(part, backend, &mut metrics), description)),
             Err(more) => problems.extend(more),
         }
     }
@@ -106,7 +124,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>) -> Checke
     let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
     let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
-    Ok(Pipe { root, description: Description { components: components.describe(), backends } })
+    Ok(Pipe { runs: metrics.run(), root, description: Description { components: components.describe(), backends } })
 }
 
 /// One backend needs no merge.

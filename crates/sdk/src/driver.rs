@@ -95,6 +95,12 @@ pub trait Settler: Send + 'static {
     /// The connection's end, as in [`Receiver::recv`].
     fn settle(&mut self, settlements: &[Settlement]) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Whether, by its configuration, a failed message is not delivered again whatever the verdict. The host then rejects
+    /// it at once, instead of holding it for a delay that nothing follows. Asked once, after `connect`. Default: false.
+    fn is_failure_final(&self) -> bool {
+        false
+    }
+
     /// Whether the broker answers. Default: it is assumed to.
     fn ping(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use siphon_abi::Terms;
 use tokio::sync::Notify;
 
 use crate::Error;
@@ -101,10 +102,10 @@ pub struct Batch {
 #[derive(Debug)]
 pub(crate) enum Entry {
     Message(Message),
-    Connected { generation: u64 },
+    Connected { generation: u64, terms: Terms },
     Lost { generation: u64, reason: String },
     Revoked { partition: i32, generation: u64 },
-    Lag(u64),
+    Lag { partition: Option<i32>, count: u64 },
 }
 
 impl Batch {
@@ -140,7 +141,7 @@ impl Batch {
 
     /// The broker is reached again; messages from here on carry `generation`. For self-healing drivers only.
     pub fn connected(&mut self, generation: u64) {
-        self.entries.push(Entry::Connected { generation });
+        self.entries.push(Entry::Connected { generation, terms: Terms::NONE });
     }
 
     /// The connection of `generation` is gone, and the driver is mending it.
@@ -155,7 +156,12 @@ impl Batch {
 
     /// `count` messages wait at the broker.
     pub fn lag(&mut self, count: u64) {
-        self.entries.push(Entry::Lag(count));
+        self.entries.push(Entry::Lag { partition: None, count });
+    }
+
+    /// `count` messages wait in this partition. It is forgotten when the partition is revoked or the connection lost.
+    pub fn lag_of(&mut self, partition: i32, count: u64) {
+        self.entries.push(Entry::Lag { partition: Some(partition), count });
     }
 }
 

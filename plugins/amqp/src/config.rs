@@ -272,8 +272,11 @@ impl Config {
                 "events that fail, or are in the pipe when siphon is killed, are lost",
             ));
         }
-        if self.auto_ack && self.nack_discard {
-            found.push(Finding::warning("nack_discard", "has no effect with auto_ack: nothing is left to reject"));
+        if self.nack_discard {
+            found.push(match self.auto_ack {
+                true => Finding::warning("nack_discard", "has no effect with auto_ack: nothing is left to reject"),
+                false => Finding::notice("nack_discard", "a failed event is rejected at once: nothing retries it"),
+            });
         }
         if self.passive && self.exclusive {
             found.push(Finding::error("passive", "an exclusive queue cannot exist before its connection: remove one"));
@@ -357,6 +360,7 @@ mod tests {
             r#", "auto_ack": true, "nack_discard": true"#,
             &["auto_ack events that fail", "nack_discard has no effect"],
         );
+        check(r#", "nack_discard": true"#, &["nack_discard a failed event is rejected at once"]);
         check(r#", "client_tls": {}"#, &["client_tls has no effect on amqp://mq:5672: write amqps://"]);
     }
 

@@ -146,10 +146,15 @@ impl Books {
         places.iter().filter_map(|place| self.slots.get(place)).map(|slot| slot.tracker.in_work()).sum()
     }
 
-    /// Records behind what was read, where `end` knows the end of a partition.
-    pub fn lag(&self, end: impl Fn(&Place) -> Option<i64>) -> u64 {
-        let behind = |(place, slot): (&Place, &Slot)| u64::try_from(end(place)? - slot.tracker.next()).ok();
-        self.slots.iter().filter_map(behind).sum()
+    /// Records behind what was read, by the partition's number (over all topics), where `end` knows the end of a partition.
+    pub fn lag(&self, end: impl Fn(&Place) -> Option<i64>) -> BTreeMap<i32, u64> {
+        let mut lag = BTreeMap::new();
+        for (place, slot) in &self.slots {
+            if let Some(end) = end(place) {
+                *lag.entry(place.partition).or_default() += u64::try_from(end - slot.tracker.next()).unwrap_or(0);
+            }
+        }
+        lag
     }
 
     fn new_generation(&mut self, place: &Place) -> u64 {
@@ -244,9 +249,10 @@ mod tests {
     #[test]
     fn the_lag_counts_what_was_not_read() {
         let mut books = books();
+        books.assign(&Place::new("invoices", 0), 3, true);
         books.deliver(&place(0), 9);
         let ends = |place: &Place| (place.partition == 0).then_some(15);
-        assert_eq!(books.lag(ends), 5);
-        assert_eq!(books.lag(|_| None), 0);
+        assert_eq!(books.lag(ends), BTreeMap::from([(0, 5 + 12)]));
+        assert_eq!(books.lag(|_| Some(2)), BTreeMap::from([(0, 0), (1, 2)]), "an end that is older than what was read");
     }
 }

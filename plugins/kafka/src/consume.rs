@@ -61,8 +61,9 @@ impl Records {
         let mut is_news = batch.room() < before;
         is_news |= self.rebalance(batch).await?;
         if let Some(ends) = session.watcher().ends() {
-            batch.lag(session.books().lag(|place| ends.get(place).copied()));
-            is_news = true;
+            let lag = session.books().lag(|place| ends.get(place).copied());
+            is_news |= !lag.is_empty();
+            lag.into_iter().for_each(|(partition, count)| batch.lag_of(partition, count));
         }
         Ok(is_news)
     }

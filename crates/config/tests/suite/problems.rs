@@ -107,7 +107,7 @@ fn what_is_off_or_without_effect_is_no_error() {
 }
 
 #[test]
-fn logging_and_router_are_read_strictly() {
+fn logging_router_and_telemetry_are_read_strictly() {
     let service = |more: &str| format!("{{\"version\": 3, \"async_agent\": [], \"extra_config\": {{\n {more}}}}}");
     let logging =
         |more: &str| service(&format!("\"telemetry/logging\": {{\"level\": \"INFO\", \"stdout\": true, {more}}}"));
@@ -123,6 +123,9 @@ fn logging_and_router_are_read_strictly() {
     check_one(&service("\"telemetry/logging\": {}"), &["notice", "stdout is off: the log goes to standard error"]);
     check_one(&service("\"telemetry/logging\": {\"stdout\": \"yes\"}"), &["error", "stdout: \"yes\" is no boolean"]);
     check_one(&service("\"router\": {\"health_path\": \"healthz\"}"), &["error", "has to begin with a slash"]);
+    check_one(&service("\"router\": {\"health_path\": \"/metrics/\"}"), &["error", "is the path of the metrics"]);
+    let exporter = "\"telemetry/opentelemetry\": {\"exporters\": {\"prometheus\": [{\"name\": \"p\"}]}}";
+    check_one(&service(exporter), &["error", "siphon shows its metrics under /metrics"]);
     check_one(&service("\"router\": {\"helth_path\": \"/h\"}"), &["warning", "did you mean \"health_path\"?"]);
 }
 

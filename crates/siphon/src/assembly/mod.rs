@@ -14,7 +14,7 @@ use siphon_core::AgentSpec;
 use siphon_core::abi::Weight;
 use siphon_core::plugin::{Registered, Registry};
 use siphon_pipe::Pipe;
-use siphon_telemetry::{Format, Level};
+use siphon_telemetry::{AgentMetrics, Format, Level, Metrics};
 
 use crate::cli::Sources;
 
@@ -29,6 +29,7 @@ pub struct Assembly {
     pub config: Config,
     pub registry: Registry,
     pub agents: Vec<AssembledAgent>,
+    pub metrics: Metrics,
     /// Warnings and notices.
     pub problems: Vec<Problem>,
 }
@@ -37,6 +38,7 @@ pub struct Assembly {
 pub struct AssembledAgent {
     pub spec: AgentSpec,
     pub handler: Arc<PipeHandler>,
+    pub metrics: AgentMetrics,
 }
 
 /// What the configuration says about the log.
@@ -62,14 +64,15 @@ impl Assembly {
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
         problems.extend(PluginBackends(&registry).findings(&config, &document));
-        let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems);
+        let metrics = Metrics::default();
+        let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
         problems.extend(pipe_problems);
         problems.sort_by(|left, right| (left.at, &left.path).cmp(&(right.at, &right.path)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
-        Ok(Self { config, registry, agents, problems })
+        Ok(Self { config, registry, agents, metrics, problems })
     }
 
     /// `telemetry/logging`, when the file has it.
@@ -152,11 +155,12 @@ fn build_agents(
     config: &Config,
     registry: &Registry,
     known: &[Problem],
+    metrics: &Metrics,
 ) -> (Vec<AssembledAgent>, Vec<Problem>) {
     let (mut agents, mut problems) = (Vec::new(), Vec::new());
     for agent in config.agents.iter().filter(|agent| !is_refused(known, &agent.path)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
-        match build_agent(agent, driver, config, registry) {
+        match build_agent(agent, driver, config, registry, metrics) {
             Ok(agent) => agents.push(agent),
             Err(more) => problems.extend(more.into_iter().map(|problem| placed(problem, document))),
         }
@@ -169,9 +173,12 @@ fn build_agent(
     driver: &Arc<Registered>,
     config: &Config,
     registry: &Registry,
+    metrics: &Metrics,
 ) -> Result<AssembledAgent, Vec<Problem>> {
-    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry))?;
-    Ok(AssembledAgent { spec: spec::of(agent, driver), handler: Arc::new(PipeHandler::new(pipe, agent)) })
+    let spec = spec::of(agent, driver);
+    let metrics = metrics.agent(&spec.label);
+    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry), metrics.pipe())?;
+    Ok(AssembledAgent { spec, handler: Arc::new(PipeHandler::new(pipe, agent)), metrics })
 }
 
 /// The pipe knows paths; the document knows where they are.
