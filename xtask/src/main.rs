@@ -15,6 +15,7 @@ mod install;
 mod new_plugin;
 mod run;
 mod sample;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -41,6 +42,7 @@ enum Task {
     Brokers(brokers::Arguments),
     Conformance(conformance::Arguments),
     NewPlugin(new_plugin::Arguments),
+    Soak(soak::Arguments),
     Tidy(tidy::Arguments),
     Dist(dist::Arguments),
     Docs(docs::Arguments),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Task::Brokers(arguments) => brokers::task(&arguments),
         Task::Conformance(arguments) => conformance::task(&arguments),
         Task::NewPlugin(arguments) => new_plugin::task(&arguments),
+        Task::Soak(arguments) => soak::task(&arguments),
         Task::Tidy(arguments) => tidy::task(&arguments),
         Task::Dist(arguments) => dist::task(&arguments),
         Task::Docs(arguments) => docs::task(&arguments),

@@ -48,6 +48,8 @@ pub(crate) struct Agent {
     pub(crate) connected_at: Option<Instant>,
     /// Handles of this connection that are in the pipe.
     pub(crate) in_pipe: Vec<Handle>,
+    /// The end of the grace period, once it has begun.
+    pub(crate) drains_until: Option<Instant>,
 }
 
 /// Why a connection ended.
@@ -291,10 +293,11 @@ impl Agent {
     /// Gives back what waits, lets the pipe finish within the grace period, settles, says goodbye.
     async fn drain<F: Future<Output = Finished>>(&mut self, mut source: Source, pipe: &mut FuturesUnordered<F>) {
         let start = Instant::now();
+        let until = *self.drains_until.insert(start + self.spec.drain);
         let before = self.in_pipe.len();
         drop(source.pause(true)); // asked, and not awaited: a driver that stalls must not hold up the end
         let mut given_back = self.deliveries.drain() + self.return_arrivals(&mut source);
-        given_back += self.finish_pipe(&mut source, pipe, start + self.spec.drain).await;
+        given_back += self.finish_pipe(&mut source, pipe, until).await;
         pipe.clear(); // before its events go back: nobody else may work on them at the same time
         let abandoned = std::mem::take(&mut self.in_pipe);
         abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));

@@ -145,6 +145,19 @@ impl AgentDrained {
     }
 }
 
+/// Shadow backends are too slow for the events: some are not sent to them. Said when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct ShadowsOverrun {
+    /// Calls to shadows that may be under way at once.
+    pub limit: usize,
+}
+
+impl ShadowsOverrun {
+    pub fn emit(&self, label: &Label) {
+        log!(warn, label, { limit = self.limit, } "shadow backends are too slow, they miss events");
+    }
+}
+
 /// The failed events of one agent on the log: one line each, until thousands fail the same way.
 #[derive(Debug)]
 pub struct FailureLog {
@@ -227,6 +240,7 @@ mod tests {
             EventFailed { wait: None, ..failed }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 0, took: second }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 3, took: second }.emit(label);
+            ShadowsOverrun { limit: 64 }.emit(label);
         });
         let expected = [
             "agent started workers=4",
@@ -238,6 +252,7 @@ mod tests {
             "event failed for good attempt=2 error=\"timed out\" event=\"a.b offset=5\"",
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
+            "shadow backends are too slow, they miss events limit=64",
         ];
         assert_eq!(found, expected);
     }

@@ -1,4 +1,5 @@
-//! Each driver of this workspace on its real broker: `cargo xtask conformance [DRIVER]`. One file for each driver.
+//! Each driver of this workspace on its real broker: `cargo xtask conformance [DRIVER]`. One file for each driver:
+//! a `Bench` with the driver's library, its key, and the configuration of a fresh queue.
 
 mod amqp;
 #[path = "../../e2e_amqp/broker.rs"]
