@@ -84,6 +84,11 @@ trait Broker {
     fn kill(&self) -> Result<()>;
 }
 
+/// The brokers that everybody shares.
+fn usual() -> Instance {
+    Instance { instance: "main".into() }
+}
+
 fn all(instance: &Instance) -> Result<Vec<Box<dyn Broker>>> {
     let folder = cargo::metadata()?.target.join("brokers").join(&instance.instance);
     Ok(vec![Box::new(rabbitmq::RabbitMq::at(folder.join("rabbitmq")))])
@@ -141,12 +146,21 @@ pub struct Started {
 impl Started {
     /// The usual ones.
     pub fn usual() -> Result<Self> {
-        Self::instance(&Instance { instance: "main".into() })
+        Self::some(&usual(), |_| true)
+    }
+
+    /// Those of the usual ones with this name: one or none.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::some(&usual(), |broker| broker.name() == name)
     }
 
     fn instance(instance: &Instance) -> Result<Self> {
+        Self::some(instance, |_| true)
+    }
+
+    fn some(instance: &Instance, is_wanted: impl Fn(&dyn Broker) -> bool) -> Result<Self> {
         let mut started = Self { own: Vec::new(), variables: Variables::new() };
-        for broker in all(instance)? {
+        for broker in all(instance)?.into_iter().filter(|broker| is_wanted(broker.as_ref())) {
             // An instance of one's own is wanted because it can be ended: no other will do.
             let is_usual = instance.instance == "main";
             let named = std::env::var(broker.variable()).ok().filter(|value| is_usual && !value.is_empty());
