@@ -9,5 +9,6 @@ mod files;
 mod fleet;
 mod logs;
 mod payloads;
+mod publishing;
 mod restart;
 mod sharing;

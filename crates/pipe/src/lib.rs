@@ -10,6 +10,7 @@ mod backend;
 mod components;
 mod decode;
 mod error;
+mod feed;
 mod filter;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
@@ -20,11 +21,14 @@ mod merge;
 mod message;
 mod percent;
 mod pipe;
+mod place;
 mod stage;
 mod target;
+mod xml;
 
 pub use components::{
-    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Level, Site, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Layer, Level,
+    NoTransports, Site, Transports, UnknownKeys, component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

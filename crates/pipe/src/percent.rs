@@ -19,6 +19,23 @@ pub(crate) fn query(text: &str) -> Cow<'_, str> {
     encode(text, |byte| byte.is_ascii_graphic() && !b"\"<>#".contains(&byte))
 }
 
+/// What was encoded; `None` where that is no UTF-8 or an escape is broken.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |at: usize| rest.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        out.push((digit(0)? * 16 + digit(1)?) as u8);
+        rest = &rest[2..];
+    }
+    String::from_utf8(out).ok()
+}
+
 /// The first `%` that no two hexadecimal digits follow, with what follows it, as the reference shows it.
 pub(crate) fn bad_escape(text: &str) -> Option<&str> {
     let mut rest = text;
@@ -77,6 +94,13 @@ mod tests {
     #[test]
     fn a_value_cannot_leave_its_place() {
         assert_eq!(value("a/b?c=d&e#f%20+ ü"), "a%2Fb%3Fc%3Dd%26e%23f%2520%2B%20%C3%BC");
+    }
+
+    #[test]
+    fn what_was_encoded_comes_back() {
+        let text = "a/b?c=d&e#f%20+ ü";
+        assert_eq!(decoded(&value(text)).as_deref(), Some(text));
+        assert_eq!(["%", "%4", "%zz", "%ff"].map(decoded), [None, None, None, None]);
     }
 
     #[test]

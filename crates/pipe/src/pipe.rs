@@ -4,12 +4,15 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use ::http::Method;
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
-use crate::components::{Checked, Components, Entry, Level, Site, component_table, problem_at};
+use crate::components::{
+    Checked, Components, Known, Level, NoTransports, Site, Transports, component_table, problem_at,
+};
 use crate::error::PipeError;
 use crate::http::{Client, ClientSettings};
 use crate::merge::Merge;
@@ -34,6 +37,8 @@ pub struct Description {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendDescription {
+    /// The namespace of what answers in the place of HTTP; `None`: `method` and `urls` say what is called.
+    pub transport: Option<String>,
     pub method: String,
     /// Host and pattern, one for each host, without secrets.
     pub urls: Vec<String>,
@@ -59,7 +64,16 @@ impl Pipe {
     ///
     /// As [`build`](Self::build).
     pub fn build_with(agent: &Agent, settings: ClientSettings) -> Checked<Self> {
-        assemble(agent, settings, component_table())
+        assemble(agent, settings, Known { table: component_table(), transports: &NoTransports })
+    }
+
+    /// With the backends that plugins bring.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with_plugins(agent: &Agent, http: &HttpSettings, transports: &dyn Transports) -> Checked<Self> {
+        assemble(agent, ClientSettings::from(http), Known { table: component_table(), transports })
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
@@ -75,12 +89,12 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Checked<Pipe> {
+fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>) -> Checked<Pipe> {
     let client = Arc::new(Client::new(settings));
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for backend in &agent.backends {
-        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, table) {
+        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, known) {
             Ok(part) => parts.push(part),
             Err(more) => problems.extend(more),
         }
@@ -88,7 +102,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) ->
     if agent.backends.is_empty() {
         problems.push(problem_at(&agent.path, "all endpoints must have at least one backend; add one to backend"));
     }
-    let components = Components::new(table, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
+    let components = Components::new(known, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
     let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
     let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
@@ -106,38 +120,54 @@ fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
 fn backend_stack(
     site: &Site<'_>,
     backend: &Backend,
-    table: &'static [Entry],
+    known: Known<'_>,
 ) -> Checked<(Box<dyn Stage>, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
-    let components = Components::new(table, Level::Backend, &backend.components)?;
+    let components = Components::new(known, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
-    let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
-        messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
-    })?;
-    if target.has_tls() {
-        site.client.prepare_tls().map_err(|message| vec![at("host", message)])?;
-    }
-    let description = describe(backend, &target, &components);
-    let redirect = components.call_options()?.redirect;
-    let call = match components.transport(site)? {
-        Some(transport) => transport,
-        None => {
-            let reading = Reading::new(backend, method.clone());
-            Box::new(HttpCall { client: Arc::clone(site.client), redirect, reading })
-        }
+    let (target, call) = match components.transport(site)? {
+        Some(transport) => (target(&[], backend)?.local(), transport),
+        None => http_call(site, backend, method.clone(), &components)?,
     };
+    let description = describe(backend, &target, &components);
     let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
     Ok((Box::new(Prepare { method, target, headers, query, inner }), description))
 }
 
+/// Where the calls of a backend go, and the stage that makes them.
+fn http_call(
+    site: &Site<'_>,
+    backend: &Backend,
+    method: Method,
+    components: &Components<'_>,
+) -> Checked<(Target, Box<dyn Stage>)> {
+    let target = target(&backend.hosts, backend)?;
+    if target.has_tls() {
+        let place = format!("{}.host", backend.path);
+        site.client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
+    }
+    let redirect = components.call_options()?.redirect;
+    let reading = Reading::new(backend, method);
+    let call = HttpCall { exchange: components.exchange(site, redirect)?, reading };
+    Ok((target, Box::new(call)))
+}
+
+fn target(hosts: &[String], backend: &Backend) -> Checked<Target> {
+    let target = Target::new(hosts, &backend.url_pattern, random());
+    target.map_err(|messages| messages.into_iter().map(|message| problem_at(&backend.path, message)).collect())
+}
+
 fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
+    // Who answers without a host is asked for the path alone.
+    let hosts = Some(target.hosts()).filter(|hosts| !hosts.is_empty()).unwrap_or_else(|| vec![String::new()]);
     BackendDescription {
+        transport: components.transport_name(),
         method: backend.method.clone(),
-        urls: target.hosts().iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
+        urls: hosts.iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
         encoding: encoding_name(backend.encoding),
         is_collection: backend.is_collection,
         filters: filters(backend),
@@ -160,6 +190,8 @@ fn encoding_name(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Json => "json",
         Encoding::SafeJson => "safejson",
+        Encoding::Xml => "xml",
+        Encoding::Rss => "rss",
         Encoding::String => "string",
         Encoding::NoOp => "no-op",
     }

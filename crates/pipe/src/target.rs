@@ -17,6 +17,8 @@ pub(crate) struct Target {
     hosts: Vec<Host>,
     pattern: Pattern,
     next: AtomicUsize,
+    /// Whether a path alone will do where there is no host.
+    is_local: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Target {
         let pattern = Pattern::parse(pattern).map_err(&mut keep).ok();
         let hosts: Vec<_> = hosts.iter().filter_map(|host| Host::parse(host).map_err(&mut keep).ok()).collect();
         let Some(pattern) = pattern.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let mut target = Self { hosts, pattern, next: AtomicUsize::new(first) };
+        let mut target = Self { hosts, pattern, next: AtomicUsize::new(first), is_local: false };
         target.prepare().map_err(|problem| vec![problem])?;
         Ok(target)
     }
@@ -70,11 +72,25 @@ impl Target {
     ///
     /// [`PipeError::NoHosts`]; [`PipeError::Invalid`] when a param would walk out of its path segment.
     pub fn url(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
-        let host = self.pick().ok_or(PipeError::NoHosts)?;
+        let Some(host) = self.pick() else { return self.path(params, query) };
         match &host.fixed {
             Some(url) if query.is_empty() => Ok(url.clone()),
             _ => host.url(&self.pattern.fill(params, query)?),
         }
+    }
+
+    /// For a backend that is not called over HTTP: without a host, the URL is the path.
+    pub fn local(self) -> Self {
+        Self { is_local: true, ..self }
+    }
+
+    fn path(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
+        if !self.is_local {
+            return Err(PipeError::NoHosts);
+        }
+        let path = self.pattern.fill(params, query)?;
+        path.parse()
+            .map_err(|error| PipeError::Invalid { reason: format!("parse \"{}\": {error}", redact::url(&path)) })
     }
 
     fn pick(&self) -> Option<&Host> {

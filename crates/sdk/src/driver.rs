@@ -15,7 +15,8 @@ pub struct Context {
     pub agent: String,
     /// The main key under which the configuration selected the driver.
     pub namespace: String,
-    /// What the agent listens to; may be empty. For sinks: the default topics.
+    /// What the agent listens to; may be empty. For sinks: the default topics. For [`publisher`](crate::publisher)s:
+    /// empty; the backend's `host` and `url_pattern` stand in the configuration.
     pub topics: Vec<String>,
     /// Messages that the agent works on at once.
     pub workers: usize,
@@ -119,6 +120,8 @@ pub trait Sink: Send + Sized + 'static {
     /// Namespace keys: the main one first, then aliases.
     const KEYS: &'static [&'static str];
     const LABEL: &'static str;
+    /// URL schemes that it serves under its keys, where several plugins share them; empty: all.
+    const SCHEMES: &'static [&'static str] = &[];
     type Config: DeserializeOwned + JsonSchema + Clone + Send + 'static;
 
     /// As [`Source::check`].

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::Error;
+
 /// One delivered message. `payload`, keys and headers are shared, not copied, when they are `Bytes` already.
 #[derive(Debug, Clone, Default)]
 pub struct Message {
@@ -152,8 +154,60 @@ pub struct OutgoingMessage {
 }
 
 impl OutgoingMessage {
+    /// `template` with each `{name}` replaced by the event's param of that name, whatever the case of its first letter.
+    /// For [`publisher`](crate::publisher)s.
+    ///
+    /// # Errors
+    ///
+    /// Names the param that the event does not have, or that is no text.
+    pub fn fill(&self, template: &str) -> Result<String, Error> {
+        let mut filled = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((before, behind)) = rest.split_once('{') {
+            let Some((name, behind)) = behind.split_once('}') else { break };
+            filled.push_str(before);
+            filled.push_str(self.param(name)?);
+            rest = behind;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    fn param(&self, name: &str) -> Result<&str, Error> {
+        let mut known = name.to_owned();
+        if let Some(first) = known.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let value = self.attribute(&known);
+        let value = value.ok_or_else(|| Error::fatal(format!("the event has no param {name:?} for {{{name}}}")))?;
+        std::str::from_utf8(value).map_err(|_| Error::fatal(format!("the event's param {name:?} is not UTF-8")))
+    }
+
     /// The first attribute of that name.
     pub fn attribute(&self, name: &str) -> Option<&Bytes> {
         self.attributes.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(template: &str, expected: Result<&str, &str>) {
+        let attributes = vec![("Topic".into(), "order.new".into()), ("Resp0_id".into(), "7".into())];
+        let message = OutgoingMessage { attributes, ..OutgoingMessage::default() };
+        let filled = message.fill(template).map_err(|error| error.to_string());
+        assert_eq!(filled.as_deref().map_err(String::as_str), expected);
+    }
+
+    #[test]
+    fn a_template_takes_its_params_from_the_event() {
+        check("", Ok(""));
+        check("done", Ok("done"));
+        check("done.{topic}", Ok("done.order.new"));
+        check("{resp0_id}-{Topic}!", Ok("7-order.new!"));
+        check("{open", Ok("{open"));
+        check("{key}", Err("the event has no param \"key\" for {key}"));
     }
 }

@@ -336,7 +336,7 @@ fn backends_are_checked() {
     check_one(&in_backend("\"host\": [\"http://u:secret@h\"]"), &["error", "http://u:***@h"]);
     check_one(&in_backend("\"host\": [\"http://h/?sig=hunter2\"]"), &["error", "\"http://h/?sig=***\" not valid"]);
     check_one(&in_backend("\"host\": [\"x\"], \"disable_host_sanitize\": true"), &["warning", "\"x\" has no scheme"]);
-    check_one(&in_backend("\"encoding\": \"xml\""), &["error", "the encoding \"xml\" is not in this build"]);
+    check_one(&in_backend("\"encoding\": \"yaml\""), &["error", "the encoding \"yaml\" is not in this build"]);
     check_one(
         &in_backend("\"encoding\": \"jsn\""),
         &["error", "is none of json, safejson, fast-json, string, no-op; did you mean \"json\"?"],

@@ -111,6 +111,7 @@ impl Headers {
                 own.append(name, value);
             }
         }
+        self.add_properties(event, &mut own);
         if own.is_empty() {
             return Arc::clone(usual);
         }
@@ -118,6 +119,25 @@ impl Headers {
             own.insert(CONTENT_TYPE, json.clone());
         }
         Arc::new(own)
+    }
+
+    /// What the driver knows about the message can be asked for too: `message_id` as `Message-Id`. A header of the
+    /// message itself wins.
+    fn add_properties(&self, event: &Event, own: &mut HeaderMap) {
+        if !self.wants_all && self.wanted.is_empty() {
+            return;
+        }
+        for (name, value) in event.attributes() {
+            let name: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+            let is_asked_for =
+                self.wants_all || self.wanted.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()));
+            if let (true, Ok(name), Ok(value)) =
+                (is_asked_for, HeaderName::from_bytes(&name), HeaderValue::from_bytes(value))
+                && !own.contains_key(&name)
+            {
+                own.insert(name, value);
+            }
+        }
     }
 
     fn is_wanted(&self, name: &[u8]) -> bool {
@@ -184,6 +204,30 @@ mod tests {
     #[test]
     fn what_http_cannot_carry_stays_behind() {
         check(&["*"], "x", &[("no name", "v"), ("x-line", "a\nb"), ("ok", "1")], &[("ok", "1")]);
+    }
+
+    #[test]
+    fn properties_are_headers_where_they_are_asked_for() {
+        let parts = || EventParts {
+            attributes: vec![(b"message_id".to_vec(), b"m-1".to_vec()), (b"type".to_vec(), b"t".to_vec())],
+            headers: vec![(b"Type".to_vec(), b"own".to_vec())],
+            ..EventParts::default()
+        };
+        type Case = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+        let cases: [Case; 4] = [
+            (&[], &[]),
+            (&["Message-Id"], &[("message-id", "m-1")]),
+            (&["Type"], &[("type", "own")]),
+            (&["*"], &[("message-id", "m-1"), ("type", "own")]),
+        ];
+        for (wanted, expected) in cases {
+            let wanted: Vec<_> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            let found = Headers::new(&wanted).of(&parts().into());
+            let mut found: Vec<_> =
+                found.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod handler;
+mod publish;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use siphon_telemetry::{Format, Level};
 use crate::cli::Sources;
 
 pub use handler::PipeHandler;
+use publish::PluginBackends;
 
 /// The folder that is looked for beside the program.
 const DEFAULT_FOLDER: &str = "plugins";
@@ -59,6 +61,7 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
+        problems.extend(PluginBackends(&registry).findings(&config, &document));
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
         problems.extend(pipe_problems);
@@ -153,7 +156,7 @@ fn build_agents(
     let (mut agents, mut problems) = (Vec::new(), Vec::new());
     for agent in config.agents.iter().filter(|agent| !is_refused(known, &agent.path)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
-        match build_agent(agent, driver, config) {
+        match build_agent(agent, driver, config, registry) {
             Ok(agent) => agents.push(agent),
             Err(more) => problems.extend(more.into_iter().map(|problem| placed(problem, document))),
         }
@@ -161,8 +164,13 @@ fn build_agents(
     (agents, problems)
 }
 
-fn build_agent(agent: &Agent, driver: &Arc<Registered>, config: &Config) -> Result<AssembledAgent, Vec<Problem>> {
-    let pipe = Pipe::build(agent, &config.service.http)?;
+fn build_agent(
+    agent: &Agent,
+    driver: &Arc<Registered>,
+    config: &Config,
+    registry: &Registry,
+) -> Result<AssembledAgent, Vec<Problem>> {
+    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry))?;
     Ok(AssembledAgent { spec: spec::of(agent, driver), handler: Arc::new(PipeHandler::new(pipe, agent)) })
 }
 

@@ -58,8 +58,11 @@ fn describe_agent(agent: &AssembledAgent, out: &mut String) {
 fn describe_backend(backend: &BackendDescription, out: &mut String) {
     let collection = if backend.is_collection { ", a collection" } else { "" };
     let filters = if backend.filters.is_empty() { String::new() } else { format!(", {}", backend.filters.join(", ")) };
-    let urls = backend.urls.join(" | ");
-    let _ = writeln!(out, "    [+] {} {urls} ({}{collection}{filters})", backend.method, backend.encoding);
+    let whom = match &backend.transport {
+        Some(namespace) => format!("{namespace} {}", backend.urls.join(" | ")).trim_end_matches([' ', '/']).to_owned(),
+        None => format!("{} {}", backend.method, backend.urls.join(" | ")),
+    };
+    let _ = writeln!(out, "    [+] {whom} ({}{collection}{filters})", backend.encoding);
     for (key, effect) in &backend.components {
         let _ = writeln!(out, "        {key}: {effect}");
     }
