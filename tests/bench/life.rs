@@ -23,7 +23,7 @@ pub struct Life {
     /// How often the start is measured; 0: not
     #[arg(long, default_value_t = 11)]
     starts: usize,
-    /// Agents of a large configuration; 0: none
+    /// Agents of a large configuration, beside a small one of 1; 0: none
     #[arg(long, default_value_t = 200)]
     agents: usize,
     /// Seconds for which an idle siphon is watched; 0: not
