@@ -88,6 +88,11 @@ trait Broker {
     fn kill(&self) -> Result<()>;
 }
 
+/// The brokers that everybody shares; `only` names some of them, none names all.
+fn usual(only: Vec<String>) -> Instance {
+    Instance { instance: "main".into(), only }
+}
+
 fn all(instance: &Instance) -> Result<Vec<Box<dyn Broker>>> {
     let brokers = cargo::metadata()?.target.join("brokers");
     let folder = brokers.join(&instance.instance);
@@ -160,7 +165,12 @@ pub struct Started {
 impl Started {
     /// The usual ones.
     pub fn usual() -> Result<Self> {
-        Self::instance(&Instance { instance: "main".into(), only: Vec::new() })
+        Self::instance(&usual(Vec::new()))
+    }
+
+    /// That of the usual ones with this name.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::instance(&usual(vec![name.to_owned()]))
     }
 
     fn instance(instance: &Instance) -> Result<Self> {

@@ -121,12 +121,13 @@ impl Reading {
         })
     }
 
+    /// The usual way is to decode; every call would be allocated with room for the others, were they not boxed.
     async fn read(&self, answer: Answer) -> Result<Response, PipeError> {
         if self.encoding == Encoding::NoOp {
-            return self.as_it_came(answer).await;
+            return Box::pin(self.as_it_came(answer)).await;
         }
         if !answer.status.is_success() {
-            return Err(self.refused(answer).await);
+            return Err(Box::pin(self.refused(answer)).await);
         }
         self.decoded(&answer.read().await?)
     }

@@ -110,7 +110,8 @@ impl Client {
                 Err(Unsent::Failed(error)) => return Err(error),
             }
         }
-        let connection = self.connector.open(peer).await;
+        // Rare, and most of the future's size: inside, it would be allocated and moved with each call.
+        let connection = Box::pin(self.connector.open(peer)).await;
         let connection = connection.map_err(|reason| PipeError::Connect { call: call.call(), reason })?;
         let mut kept = Kept { connection, opened: Instant::now() };
         match self.attempt(&mut kept.connection, request, call).await {
@@ -232,5 +233,29 @@ async fn watch(pool: Weak<Pool>, first: Instant) {
         tokio::time::sleep_until(next).await;
         let Some(later) = pool.upgrade().and_then(|pool| pool.expire()) else { return };
         next = later;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::http::{Method, Uri};
+
+    #[test]
+    fn opening_a_connection_takes_no_room_in_every_call() {
+        let http = HttpSettings {
+            max_idle_connections: None,
+            max_idle_connections_per_host: 1,
+            idle_connection_timeout: None,
+            response_header_timeout: None,
+            connect_timeout: None,
+            tcp_keep_alive: None,
+            disable_keep_alives: false,
+            disable_compression: false,
+        };
+        let client = Client::new(ClientSettings::from(&http));
+        let call = Outgoing::new(Method::POST, Uri::from_static("http://h/"), Arc::default(), Bytes::new());
+        let size = std::mem::size_of_val(&client.send(&call));
+        assert!(size <= 2_048, "{size} bytes are allocated and moved with each call");
     }
 }

@@ -102,7 +102,7 @@ impl Following {
             match next.map_err(|reason| PipeError::Redirect { call: call.call(), reason })? {
                 None => return Ok(answer),
                 Some(next) => {
-                    answer.discard().await;
+                    Box::pin(answer.discard()).await; // rare, and not to be moved with each call
                     call = next;
                 }
             }
