@@ -1,9 +1,10 @@
 //! One entry of an agent's `backend`.
 
 use crate::catalogue::Level;
+use crate::client_tls;
 use crate::components::Components;
 use crate::host;
-use crate::model::{Backend, Component, Encoding};
+use crate::model::{Backend, Component, Discovery, Encoding};
 use crate::pattern::{canonical_header, is_token, normalised};
 use crate::problem::Severity;
 use crate::root::Inherited;
@@ -48,9 +49,11 @@ fn entries<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
 fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Backend {
     let found = components.read(Level::Backend, section.field("extra_config"));
     let written = section.text("url_pattern").unwrap_or_default();
+    let hosts = hosts(&section, inherited);
     let backend = Backend {
         path: section.path.clone(),
-        hosts: hosts(&section, inherited),
+        discovery: discovery(&section, hosts.len()),
+        hosts,
         url_pattern: normalised(&written),
         url_pattern_as_written: written,
         method: method(&section, &found.components),
@@ -66,7 +69,6 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
         components: found.components,
     };
     remark(&section, &backend);
-    service_discovery(&section);
     section.finish(Severity::Warning);
     backend
 }
@@ -74,9 +76,10 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
 /// The backend's own hosts, else those of the root.
 fn hosts(section: &Section<'_>, inherited: &Inherited) -> Vec<String> {
     let raw = section.boolean("disable_host_sanitize");
+    let by_name = section.field("sd").is_some_and(|field| field.node.as_str() == Some("dns"));
     let items = section.field("host").map(|field| field.items()).unwrap_or_default();
     if !items.is_empty() {
-        return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
+        return items.iter().filter_map(|item| if raw { raw_host(item, by_name) } else { clean_host(item) }).collect();
     }
     if inherited.hosts.is_empty() {
         section.report.error(
@@ -92,11 +95,12 @@ fn clean_host(item: &Field<'_>) -> Option<String> {
     host::clean(&item.read(weak::text)?).map_err(|why| item.error(why)).ok()
 }
 
-fn raw_host(item: &Field<'_>) -> Option<String> {
+/// `by_name`: what is looked up by service discovery needs no scheme.
+fn raw_host(item: &Field<'_>, by_name: bool) -> Option<String> {
     let host = item.read(weak::text)?;
     if host.is_empty() {
         item.error("a host must not be empty");
-    } else if !host.contains("://") {
+    } else if !host.contains("://") && !by_name {
         item.warning(format!(
             "{} has no scheme, and disable_host_sanitize keeps it so; write one such as http://",
             item.shown()
@@ -165,6 +169,13 @@ fn mapping(section: &Section<'_>) -> Vec<(String, String)> {
 
 /// What is allowed and hardly meant.
 fn remark(section: &Section<'_>, backend: &Backend) {
+    for component in &backend.components {
+        match component.namespace.as_str() {
+            "backend/http" => remark_details(component, section),
+            "backend/http/client" => client_tls::remark_component(component, section.report),
+            _ => {}
+        }
+    }
     if let Some(field) = section.field("deny")
         && !backend.allow.is_empty()
         && !backend.deny.is_empty()
@@ -183,19 +194,53 @@ fn remark(section: &Section<'_>, backend: &Backend) {
     }
 }
 
-fn service_discovery(section: &Section<'_>) {
-    if let Some(field) = section.field("sd_scheme") {
+fn remark_details(component: &Component, section: &Section<'_>) {
+    let Value::Map(entries) = &component.settings.value else { return };
+    let is_details = |entry: &&crate::tree::Entry| entry.key.eq_ignore_ascii_case("return_error_details");
+    let Some(entry) = entries.iter().find(is_details) else { return };
+    if entry.value.as_str().is_some_and(|name| !name.is_empty()) {
+        let path = crate::tree::join(&component.path, &entry.key);
+        let message = "makes data of a refusal: an event whose backend failed is acked";
+        section.report.warning(entry.value.at, &path, message);
+    }
+}
+
+/// `sd`, `sd_scheme`.
+fn discovery(section: &Section<'_>, hosts: usize) -> Discovery {
+    let scheme = section.field("sd_scheme");
+    let Some(field) = section.field("sd") else { return without_discovery(scheme) };
+    match field.read(weak::text).as_deref() {
+        None | Some("" | "static") => without_discovery(scheme),
+        Some("dns") if hosts > 1 => {
+            field.error("service discovery by \"dns\" takes one name; leave one in host");
+            Discovery::Static
+        }
+        Some("dns") => Discovery::Dns { tls: scheme.is_some_and(|scheme| is_https(&scheme)) },
+        Some("dns-shared") => {
+            field.error("service discovery by \"dns-shared\" is not in this build of siphon; write \"dns\"");
+            Discovery::Static
+        }
+        Some(_) => {
+            field.error(format!("{} is no service discovery; \"static\" and \"dns\" are", field.shown()));
+            Discovery::Static
+        }
+    }
+}
+
+fn without_discovery(scheme: Option<Field<'_>>) -> Discovery {
+    if let Some(field) = scheme {
         field.notice("has no effect without service discovery");
     }
-    let Some(field) = section.field("sd") else { return };
-    match field.read(weak::text).as_deref() {
-        None | Some("" | "static") => {}
-        Some("dns" | "dns-shared") => {
-            field.error(format!(
-                "service discovery by {} is not in this build of siphon; list the hosts",
-                field.shown()
-            ));
+    Discovery::Static
+}
+
+fn is_https(scheme: &Field<'_>) -> bool {
+    match scheme.read(weak::text).as_deref() {
+        None | Some("" | "http") => false,
+        Some("https") => true,
+        Some(_) => {
+            scheme.error(format!("{} is no scheme of a backend; http and https are", scheme.shown()));
+            false
         }
-        Some(_) => field.error(format!("{} is no service discovery; only \"static\" is allowed", field.shown())),
     }
 }

@@ -8,6 +8,7 @@
 mod agent;
 mod backend;
 pub mod catalogue;
+mod client_tls;
 mod component;
 mod components;
 mod delivery;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::http::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use ::http::{Method, Request as HttpRequest};
 use siphon_config::model::{Backend, Encoding};
 use siphon_telemetry::redact;
+use tokio::time::Instant;
 
 use crate::decode::decode;
 use crate::error::PipeError;
@@ -20,7 +21,7 @@ use crate::target::Target;
 /// First stage of a backend: query, method, URL and headers are set; whatever is below sees the call as it will go.
 pub(crate) struct Prepare {
     pub method: Method,
-    pub target: Target,
+    pub target: Arc<Target>,
     /// `None`: all pass.
     pub headers: Option<Vec<HeaderName>>,
     /// `None`: all pass.
@@ -30,14 +31,26 @@ pub(crate) struct Prepare {
 
 impl Stage for Prepare {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
+        if self.target.is_known() {
+            return self.at_once(request, context);
+        }
+        Box::pin(async move {
+            match self.target.discover().await {
+                Ok(()) => self.at_once(request, context).await,
+                Err(error) => error.into(),
+            }
+        })
+    }
+}
+
+impl Prepare {
+    fn at_once<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         match self.prepared(request) {
             Ok(request) => self.inner.call(request, context),
             Err(error) => ready(error),
         }
     }
-}
 
-impl Prepare {
     fn prepared(&self, request: Request) -> Result<Request, PipeError> {
         let mut request = request;
         if let Some(known) = &self.query {
@@ -78,6 +91,7 @@ pub(crate) fn method(name: &str) -> Result<Method, String> {
 /// Last stage of a backend: calls over HTTP, judges the status, decodes, filters.
 pub(crate) struct HttpCall {
     pub exchange: Box<dyn Exchange>,
+    pub target: Arc<Target>,
     pub reading: Reading,
 }
 
@@ -86,13 +100,59 @@ impl Stage for HttpCall {
         let Request { method, url, headers, body, .. } = request;
         let call = Outgoing::new(method, url, headers, body);
         Box::pin(async move {
-            match self.exchange.exchange(call, context).await {
+            match self.answered(call, context).await {
                 Ok(answer) => self.reading.read(answer).await.into(),
                 Err(error) => error.into(),
             }
         })
     }
 }
+
+impl HttpCall {
+    /// Asks another host where one did not get the call, or may get it once more (RFC 9110 §9.2.2).
+    async fn answered(&self, call: Outgoing, context: &Context) -> Result<Answer, PipeError> {
+        if !self.target.has_choice() {
+            return self.exchange.exchange(call, context).await;
+        }
+        let mut others = self.target.others(&call.url).into_iter();
+        let mut call = call;
+        loop {
+            // The hosts that are left have an equal part of the time to be connected to.
+            let hosts = others.len() as u32 + 1;
+            let now = Instant::now();
+            call.connect_by = (hosts > 1).then(|| now + context.deadline.saturating_duration_since(now) / hosts);
+            let result = self.exchange.exchange(call.clone(), context).await;
+            let Err(error) = &result else { return result };
+            self.target.note_failure(&call.url, error);
+            match others.next().filter(|_| may_go_elsewhere(error, &call.method)) {
+                Some(url) => call.url = url,
+                None => return result,
+            }
+        }
+    }
+}
+
+fn may_go_elsewhere(error: &PipeError, method: &Method) -> bool {
+    match error {
+        PipeError::Connect { .. } => true,
+        PipeError::Transport { .. } | PipeError::HeadersTimedOut { .. } => method.is_idempotent(),
+        _ => false,
+    }
+}
+
+/// What becomes of a reply whose status is no success.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum OnRefusal {
+    #[default]
+    Fail,
+    /// With the beginning of its body in the error.
+    FailWithBody,
+    /// Data under this key, and no error.
+    Data(Arc<str>),
+}
+
+/// Bytes of a refusal's body in an error.
+const SAID_LIMIT: usize = 500;
 
 /// How the reply of one backend becomes data.
 #[derive(Debug)]
@@ -103,16 +163,18 @@ pub(crate) struct Reading {
     encoding: Encoding,
     is_collection: bool,
     filter: Option<Filter>,
+    on_refusal: OnRefusal,
 }
 
 impl Reading {
-    pub fn new(backend: &Backend, method: Method) -> Self {
+    pub fn new(backend: &Backend, method: Method, on_refusal: OnRefusal) -> Self {
         Self {
             method,
             pattern: redact::url(&backend.url_pattern_as_written).into(),
             encoding: backend.encoding,
             is_collection: backend.is_collection,
             filter: Some(Filter::new(backend)).filter(|filter| !filter.is_empty()),
+            on_refusal,
         }
     }
 
@@ -121,7 +183,10 @@ impl Reading {
             return self.as_it_came(answer).await;
         }
         if !answer.status.is_success() {
-            return Err(self.refused(answer).await);
+            return match &self.on_refusal {
+                OnRefusal::Data(key) => details(key, answer).await,
+                OnRefusal::Fail | OnRefusal::FailWithBody => Err(self.refused(answer).await),
+            };
         }
         let body = answer.read().await?;
         let data = decode(self.encoding, self.is_collection, &body).map_err(|reason| self.undecodable(reason))?;
@@ -140,20 +205,53 @@ impl Reading {
     }
 
     async fn refused(&self, answer: Answer) -> PipeError {
-        let error = PipeError::Status {
-            code: answer.status.as_u16(),
+        let code = answer.status.as_u16();
+        let url = redact::url(&answer.url.to_string());
+        let retry_after = retry_after(&answer.headers, SystemTime::now());
+        let said = match self.on_refusal {
+            OnRefusal::FailWithBody => beginning(&answer.read().await.unwrap_or_default()),
+            _ => {
+                answer.discard().await;
+                String::new()
+            }
+        };
+        PipeError::Status {
+            code,
             method: self.method.clone(),
             pattern: Arc::clone(&self.pattern),
-            url: redact::url(&answer.url.to_string()),
-            retry_after: retry_after(&answer.headers, SystemTime::now()),
-        };
-        answer.discard().await;
-        error
+            url,
+            retry_after,
+            said,
+        }
     }
 
     fn undecodable(&self, reason: String) -> PipeError {
         PipeError::Decode { reason, method: self.method.clone(), pattern: Arc::clone(&self.pattern) }
     }
+}
+
+/// A refusal as data, the keys and their absence as in the reference; filters do not apply.
+async fn details(key: &Arc<str>, answer: Answer) -> Result<Response, PipeError> {
+    let mut answer = answer;
+    let body = answer.load().await?;
+    let status = answer.status.as_u16();
+    let mut details = Object::new();
+    details.insert("http_status_code", Json::integer(status.into()));
+    if !body.is_empty() {
+        details.insert("http_body", Json::string(String::from_utf8_lossy(&body).into_owned()));
+    }
+    let kind = answer.headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
+    if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
+        details.insert("http_body_encoding", Json::string(kind));
+    }
+    let data = Json::field(key.to_string(), Json::object(details));
+    Ok(Response { data, complete: false, status: Some(status), ..Response::default() })
+}
+
+/// On one line.
+fn beginning(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(SAID_LIMIT)]);
+    text.trim().replace(['\r', '\n'], " ")
 }
 
 /// `Retry-After`: seconds, or a date.

@@ -4,16 +4,18 @@
 //! of a level, the outermost first (pipeline.md §4).
 
 pub(crate) mod http_client;
+mod http_failure;
 
 use std::sync::Arc;
 
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
-use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
+use crate::backend::OnRefusal;
+use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
 use crate::stage::Stage;
 
-static TABLE: &[Entry] = &[http_client::ENTRY];
+static TABLE: &[Entry] = &[http_client::ENTRY, http_failure::ENTRY];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
@@ -101,6 +103,8 @@ pub type Checked<T> = Result<T, Vec<Problem>>;
 #[derive(Debug, Default)]
 pub struct CallOptions {
     pub(crate) redirect: RedirectPolicy,
+    pub(crate) connection: Way,
+    pub(crate) on_refusal: OnRefusal,
 }
 
 /// The components of one level of one agent, checked against the table.

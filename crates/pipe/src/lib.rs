@@ -9,11 +9,13 @@
 mod backend;
 mod components;
 mod decode;
+mod discovery;
 mod error;
 mod filter;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
 mod fixture;
+mod hosts;
 pub mod http;
 mod json;
 mod merge;

@@ -4,14 +4,16 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
+use rustls::ClientConfig;
+use siphon_config::model::{Agent, Backend, Discovery, Encoding, HttpSettings};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
 use crate::components::{Checked, Components, Entry, Level, Site, component_table, problem_at};
+use crate::discovery;
 use crate::error::PipeError;
-use crate::http::{Client, ClientSettings};
+use crate::http::{Client, ClientSettings, Proxies, TlsSettings, Way};
 use crate::merge::Merge;
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage};
@@ -50,7 +52,9 @@ impl Pipe {
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
     pub fn build(agent: &Agent, http: &HttpSettings) -> Checked<Self> {
-        Self::build_with(agent, ClientSettings::from(http))
+        let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
+        let proxies = proxies.map_err(|why| vec![problem_at("", format!("environment: {why}"))])?;
+        Self::build_with(agent, ClientSettings { proxies, ..ClientSettings::from(http) })
     }
 
     /// With settings that no configuration has.
@@ -76,11 +80,13 @@ impl Pipe {
 }
 
 fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Checked<Pipe> {
-    let client = Arc::new(Client::new(settings));
+    let plain = Way { tls: service_tls(&settings)?, ..Way::default() };
+    let client = Arc::new(Client::new(&settings, &plain));
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for backend in &agent.backends {
-        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, table) {
+        let site = Site { agent, backend: Some(backend), client: &client };
+        match backend_stack(&site, backend, &settings, &plain, table) {
             Ok(part) => parts.push(part),
             Err(more) => problems.extend(more),
         }
@@ -95,6 +101,40 @@ fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) ->
     Ok(Pipe { root, description: Description { components: components.describe(), backends } })
 }
 
+/// The service's `client_tls`, its files read.
+fn service_tls(settings: &ClientSettings) -> Checked<Option<Arc<ClientConfig>>> {
+    let Some(component) = &settings.http.client_tls else { return Ok(None) };
+    let tls: TlsSettings = component.read().map_err(|problem| vec![problem])?;
+    let problems =
+        |wrongs: Vec<(String, String)>| wrongs.iter().map(|(key, why)| component.problem(key, why)).collect();
+    tls.client_config(&settings.roots()).map(|config| Some(Arc::new(config))).map_err(problems)
+}
+
+/// The connections of one backend: those of the agent, unless its configuration changes how they are opened.
+fn connections(shared: &Arc<Client>, settings: &ClientSettings, plain: &Way, own: &Way) -> Arc<Client> {
+    if own.is_plain() {
+        return Arc::clone(shared);
+    }
+    let tls = own.tls.clone().or_else(|| plain.tls.clone());
+    Arc::new(Client::new(settings, &Way { tls, ..own.clone() }))
+}
+
+fn target(backend: &Backend, settings: &ClientSettings) -> Result<Target, Vec<String>> {
+    let Discovery::Dns { tls } = backend.discovery else {
+        return Target::new(&backend.hosts, &backend.url_pattern, random());
+    };
+    Target::discovered(&backend.url_pattern, |path| {
+        let [host] = backend.hosts.as_slice() else { return Err("service discovery takes one name".into()) };
+        let name = host.rsplit_once("://").map_or(host.as_str(), |(_, name)| name);
+        if name.is_empty() || name.contains([':', '/', '@']) {
+            let shown = redact::written(host);
+            return Err(format!("host {shown} is no name of a service; write one such as _http._tcp.orders.example"));
+        }
+        let (ttl, server, path) = (settings.http.dns_cache_ttl, settings.name_server, path.map(str::to_owned));
+        Ok(discovery::Discovery::new(discovery::Name { name: name.to_owned(), tls, ttl, server, path }))
+    })
+}
+
 /// One backend needs no merge.
 fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
     match <[_; 1]>::try_from(parts) {
@@ -106,24 +146,30 @@ fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
 fn backend_stack(
     site: &Site<'_>,
     backend: &Backend,
+    settings: &ClientSettings,
+    plain: &Way,
     table: &'static [Entry],
 ) -> Checked<(Box<dyn Stage>, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
     let components = Components::new(table, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
-    let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
+    let target = target(backend, settings).map_err(|messages| {
         messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
     })?;
+    let options = components.call_options()?;
+    let client = connections(site.client, settings, plain, &options.connection);
+    let site = &Site { client: &client, ..*site };
     if target.has_tls() {
-        site.client.prepare_tls().map_err(|message| vec![at("host", message)])?;
+        client.prepare_tls().map_err(|message| vec![at("host", message)])?;
     }
+    let target = Arc::new(target);
     let description = describe(backend, &target, &components);
-    let redirect = components.call_options()?.redirect;
     let call = match components.transport(site)? {
         Some(transport) => transport,
         None => {
-            let reading = Reading::new(backend, method.clone());
-            Box::new(HttpCall { exchange: components.exchange(site, redirect)?, reading })
+            let reading = Reading::new(backend, method.clone(), options.on_refusal);
+            let exchange = components.exchange(site, options.redirect)?;
+            Box::new(HttpCall { exchange, target: Arc::clone(&target), reading })
         }
     };
     let inner = components.wrap(site, call)?;

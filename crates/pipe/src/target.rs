@@ -1,32 +1,33 @@
 //! Where a backend's calls go: its hosts, taken in turn, and its `url_pattern` with `{Placeholders}`.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::Uri;
-use ::http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use siphon_telemetry::redact;
+use tokio::time::Instant;
 
+use crate::discovery::Discovery;
 use crate::error::PipeError;
+use crate::hosts::{Host, Hosts};
 use crate::message::Params;
 use crate::percent;
+
+/// How long a host that could not be connected to is passed over while there are others.
+const REST: Duration = Duration::from_secs(5);
 
 /// Host and path of every call of one backend.
 #[derive(Debug)]
 pub(crate) struct Target {
-    hosts: Vec<Host>,
+    source: Source,
     pattern: Pattern,
-    next: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Host {
-    scheme: Scheme,
-    authority: Authority,
-    /// What stands before every path; empty for most.
-    base: String,
-    /// The whole URL, where the pattern has no placeholder.
-    fixed: Option<Uri>,
+enum Source {
+    Listed(Arc<Hosts>),
+    Found(Arc<Discovery>),
 }
 
 impl Target {
@@ -41,27 +42,65 @@ impl Target {
         let pattern = Pattern::parse(pattern).map_err(&mut keep).ok();
         let hosts: Vec<_> = hosts.iter().filter_map(|host| Host::parse(host).map_err(&mut keep).ok()).collect();
         let Some(pattern) = pattern.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let mut target = Self { hosts, pattern, next: AtomicUsize::new(first) };
-        target.prepare().map_err(|problem| vec![problem])?;
-        Ok(target)
+        let hosts = Hosts::new(hosts, pattern.fixed(), first).map_err(|problem| vec![problem])?;
+        Ok(Self { source: Source::Listed(Arc::new(hosts)), pattern })
     }
 
-    fn prepare(&mut self) -> Result<(), String> {
-        let Some(path) = self.pattern.fixed() else { return Ok(()) };
-        for host in &mut self.hosts {
-            host.fixed = Some(host.url(path).map_err(|error| error.to_string())?);
-        }
-        Ok(())
+    /// With hosts that DNS names; `discover` makes the discovery of the pattern, where that is the same for all calls.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for a pattern that no URL can be made of, and for what `discover` refuses.
+    pub fn discovered(
+        pattern: &str,
+        discover: impl FnOnce(Option<&str>) -> Result<Discovery, String>,
+    ) -> Result<Self, Vec<String>> {
+        let pattern = Pattern::parse(pattern).map_err(|problem| vec![problem])?;
+        let discovery = discover(pattern.fixed()).map_err(|problem| vec![problem])?;
+        Ok(Self { source: Source::Found(Arc::new(discovery)), pattern })
     }
 
     /// Whether some call goes over TLS.
     pub fn has_tls(&self) -> bool {
-        self.hosts.iter().any(|host| host.scheme == Scheme::HTTPS)
+        match &self.source {
+            Source::Listed(hosts) => hosts.have_tls(),
+            Source::Found(discovery) => discovery.has_tls(),
+        }
     }
 
-    /// The hosts, as `http://h:80`.
+    /// The hosts, as `http://h:80`, for people.
     pub fn hosts(&self) -> Vec<String> {
-        self.hosts.iter().map(|host| format!("{}://{}{}", host.scheme, host.authority, host.base)).collect()
+        match &self.source {
+            Source::Listed(hosts) => hosts.shown(),
+            Source::Found(discovery) => vec![discovery.shown()],
+        }
+    }
+
+    /// Whether the hosts are known and fresh; else [`discover`](Self::discover) looks for them.
+    pub fn is_known(&self) -> bool {
+        match &self.source {
+            Source::Listed(_) => true,
+            Source::Found(discovery) => discovery.is_fresh(),
+        }
+    }
+
+    /// Looks for the hosts. Waits only where there are none yet; older ones stay while newer ones are looked for.
+    ///
+    /// # Errors
+    ///
+    /// `Discovery` when there are none.
+    pub async fn discover(&self) -> Result<(), PipeError> {
+        match &self.source {
+            Source::Listed(_) => Ok(()),
+            Source::Found(discovery) => Discovery::refresh(discovery).await,
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Hosts>> {
+        match &self.source {
+            Source::Listed(hosts) => Some(Arc::clone(hosts)),
+            Source::Found(discovery) => discovery.hosts(),
+        }
     }
 
     /// The URL of the next call. `query` is put behind the pattern's own, sorted by key.
@@ -70,64 +109,36 @@ impl Target {
     ///
     /// [`PipeError::NoHosts`]; [`PipeError::Invalid`] when a param would walk out of its path segment.
     pub fn url(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
-        let host = self.pick().ok_or(PipeError::NoHosts)?;
-        match &host.fixed {
+        let hosts = self.current();
+        let host = hosts.as_ref().and_then(|hosts| hosts.pick()).ok_or(PipeError::NoHosts)?;
+        match host.fixed() {
             Some(url) if query.is_empty() => Ok(url.clone()),
             _ => host.url(&self.pattern.fill(params, query)?),
         }
     }
 
-    fn pick(&self) -> Option<&Host> {
-        match self.hosts.as_slice() {
-            [] => None,
-            [one] => Some(one),
-            several => several.get(self.next.fetch_add(1, Ordering::Relaxed) % several.len()),
+    /// Whether there is more than one host.
+    pub fn has_choice(&self) -> bool {
+        match &self.source {
+            Source::Listed(hosts) => hosts.have_choice(),
+            Source::Found(discovery) => discovery.hosts().is_some_and(|hosts| hosts.have_choice()),
         }
     }
-}
 
-impl Host {
-    fn parse(text: &str) -> Result<Self, String> {
-        let shown = redact::written(text);
-        let parts = text.parse::<Uri>().map_err(|error| format!("host {shown} is no URL: {error}"))?.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(format!("host {shown} lacks its scheme; write http://{shown}"));
-        };
-        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-            return Err(format!("a {scheme} host is not in this build of siphon; http and https are"));
-        }
-        if authority.as_str().contains('@') {
-            return Err("user and password in a host are not in this build of siphon; take them out of the host".into());
-        }
-        if !is_callable(&authority) {
-            return Err(format!("host {shown} has no name or a port that is none; ports go up to 65535"));
-        }
-        let base = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, base, fixed: None })
+    /// `url` at the other hosts, in the order in which they are to be asked. Empty when it is at none of ours: a
+    /// component has sent the call elsewhere.
+    pub fn others(&self, url: &Uri) -> Vec<Uri> {
+        self.current().map(|hosts| hosts.others(url)).unwrap_or_default()
     }
 
-    fn url(&self, path: &str) -> Result<Uri, PipeError> {
-        let path = format!("{}{path}", self.base);
-        let invalid = |error: &dyn std::fmt::Display| PipeError::Invalid {
-            reason: format!(
-                "parse \"{}\": {error}",
-                redact::url(&format!("{}://{}{path}", self.scheme, self.authority))
-            ),
-        };
-        let mut parts = Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::try_from(path.as_str()).map_err(|error| invalid(&error))?);
-        Uri::from_parts(parts).map_err(|error| invalid(&error))
+    /// A host that could not be connected to is passed over for a while.
+    pub fn note_failure(&self, url: &Uri, error: &PipeError) {
+        if let PipeError::Connect { .. } = error
+            && let Some(hosts) = self.current()
+        {
+            hosts.rest(url, Instant::now() + REST);
+        }
     }
-}
-
-/// Whether there is a name, and a port that is one if there is any: the type lets more through.
-pub(crate) fn is_callable(authority: &Authority) -> bool {
-    let text = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let port = text.strip_prefix(authority.host()).unwrap_or(text);
-    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    !authority.host().is_empty() && (port.is_empty() || is_port(port))
 }
 
 /// A `url_pattern`, its text ready to be sent.
@@ -312,7 +323,7 @@ mod tests {
         let cases: [(&[&str], &str, &[&str]); 9] = [
             (&["http://h:123456", "http://:80"], "/", &["ports go up to 65535", ""]),
             (&["h"], "/", &["lacks its scheme"]),
-            (&["amqp://h", "http://u:p@h"], "/", &["amqp host is not in this build", "user and password"]),
+            (&["amqp://h", "unix:///run/h.sock"], "/", &["amqp host is not in this build", ""]),
             (&["http://h"], "/a%zz", &["invalid URL escape \"%zz\""]),
             (&["http://a b"], "/", &["is no URL"]),
             (&["http://u:p w@h"], "/", &["host http://u:***@h is no URL"]),
