@@ -97,12 +97,15 @@ async fn an_ipv6_address_is_a_host() {
 struct NameServer {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
-    /// Priority, weight, port; `None`: fails.
-    records: Arc<Mutex<Option<Vec<(u16, u16, u16)>>>>,
+    /// `None`: fails.
+    records: Arc<Mutex<Option<Vec<Service>>>>,
 }
 
+/// Priority, weight, port.
+type Service = (u16, u16, u16);
+
 impl NameServer {
-    async fn start(records: &[(u16, u16, u16)]) -> Self {
+    async fn start(records: &[Service]) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
         let address = socket.local_addr().expect("an address");
         let records = Arc::new(Mutex::new(Some(records.to_vec())));
