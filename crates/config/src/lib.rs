@@ -12,6 +12,7 @@ mod client_tls;
 mod component;
 mod components;
 mod delivery;
+mod discovery;
 mod document;
 mod driver;
 mod environment;

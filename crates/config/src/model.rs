@@ -178,7 +178,8 @@ impl Default for Delivery {
 pub struct Backend {
     /// `async_agent[2].backend[0]`.
     pub path: String,
-    /// Scheme, name and port, without a trailing slash; as in the file with `disable_host_sanitize`. At least one.
+    /// Scheme, name and port, without a trailing slash; as in the file with `disable_host_sanitize`. At least one,
+    /// except for a backend that is not called over HTTP.
     pub hosts: Vec<String>,
     pub discovery: Discovery,
     /// Begins with one slash. `{placeholder}` and `{{.Placeholder}}` both stand as `{Placeholder}`, first letter upper-case.
@@ -220,6 +221,8 @@ pub enum Discovery {
 pub enum Encoding {
     Json,
     SafeJson,
+    Xml,
+    Rss,
     String,
     NoOp,
 }

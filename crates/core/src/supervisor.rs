@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentFailed, AgentLost, AgentStarted, FailureLog};
+use siphon_telemetry::{AgentFailed, AgentStarted, FailureLog};
 use tokio::time::Instant;
 
 use crate::connection::{Agent, ConnectionEnd, Finished, rounded};
@@ -34,8 +34,9 @@ pub async fn supervise<H: Handler>(
     let (timeout, now) = (spec.timeout, Instant::now());
     let deliveries = Deliveries::new(&spec, now);
     let failures = FailureLog::new(spec.label.clone());
-    let (connected_at, in_pipe) = (None, Vec::new());
-    let mut agent = Agent { spec, status, shutdown, deliveries, failures, epoch: 0, connected_at, in_pipe };
+    let (connected_at, in_pipe, drains_until) = (None, Vec::new(), None);
+    let mut agent =
+        Agent { spec, status, shutdown, deliveries, failures, epoch: 0, connected_at, in_pipe, drains_until };
     let start = |event: Event, epoch: u64| {
         let handler = Arc::clone(&handler);
         async move {
@@ -45,6 +46,7 @@ pub async fn supervise<H: Handler>(
     };
     let end = agent.connect_again_and_again(&start).await;
     agent.ended(&end);
+    agent.finish(&*handler).await;
     end
 }
 
@@ -70,7 +72,7 @@ impl Agent {
                 AgentFailed { reason: &error.to_string(), attempts }.emit(&self.spec.label);
                 return AgentEnd::Failed(error.to_string());
             };
-            AgentLost { reason: &error.to_string(), wait: rounded(after) }.emit(&self.spec.label);
+            self.not_connected(&error.to_string(), rounded(after));
             if self.sleep(after, &mut pipe).await {
                 return AgentEnd::Drained;
             }
@@ -102,9 +104,25 @@ impl Agent {
         }
     }
 
+    /// Lets the handler finish what it does besides, within what is left of the grace period.
+    async fn finish(&self, handler: &impl Handler) {
+        let until = self.drains_until.unwrap_or_else(|| Instant::now() + self.spec.drain);
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            () = handler.finish() => {}
+            () = shutdown.reached(Phase::Ending) => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+
     fn ended(&self, end: &AgentEnd) {
         self.failures.finish(std::time::Instant::now());
-        self.status.set_load(0, 0);
+        if matches!(end, AgentEnd::Failed(_)) {
+            self.status.count_lost(self.deliveries.running());
+        }
+        self.status.metrics().set_load(0, 0);
+        self.status.metrics().forget_lag();
         self.status.set_state(match end {
             AgentEnd::Drained => AgentState::Stopped,
             AgentEnd::Failed(_) => AgentState::Failed,

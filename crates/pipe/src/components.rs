@@ -3,19 +3,37 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+pub(crate) mod graphql;
 pub(crate) mod http_client;
 mod http_failure;
+pub(crate) mod proxy;
+pub(crate) mod static_data;
+pub(crate) mod static_files;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
+use crate::fixed::Fixed;
+use crate::flatmap::Flatmap;
 use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
+use crate::reference::Reference;
 use crate::stage::Stage;
 
-static TABLE: &[Entry] = &[http_client::ENTRY, http_failure::ENTRY];
+static TABLE: &[Entry] = &[
+    proxy::AGENT,
+    proxy::BACKEND,
+    graphql::ENTRY,
+    http_client::ENTRY,
+    http_failure::ENTRY,
+    static_data::ENTRY,
+    static_files::ENTRY,
+];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
@@ -56,6 +74,10 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how an agent's backends become one.
+    Join(fn(&Component, &mut Joining) -> Checked<()>),
+    /// A change of what a backend is among the others.
+    Part(fn(&Component, &Site<'_>, &mut Part) -> Checked<()>),
     /// A part of a backend's HTTP call, below all stages and above the status, encoding and filters.
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
@@ -86,6 +108,39 @@ pub type BuildLayer = fn(&Component, &Site<'_>, Box<dyn Exchange>) -> Checked<Bo
 /// From configuration to what calls in its own way.
 pub type BuildCaller = fn(&Component, &Site<'_>) -> Checked<Box<dyn Exchange>>;
 
+/// Backends that are not HTTP and that this crate does not know: those of plugins.
+pub trait Transports {
+    /// Whether one of them answers to this namespace in a backend.
+    fn has(&self, namespace: &str) -> bool;
+
+    /// What answers for the backend of `site`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the component's settings.
+    fn build(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>>;
+}
+
+/// No plugin brings any.
+pub struct NoTransports;
+
+impl Transports for NoTransports {
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn build(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+}
+
+/// What a component may be: built in, or brought by a plugin.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'k> {
+    pub table: &'static [Entry],
+    pub transports: &'k dyn Transports,
+}
+
 /// Where a component stands, and what it may use.
 #[derive(Clone, Copy)]
 pub struct Site<'s> {
@@ -107,9 +162,36 @@ pub struct CallOptions {
     pub(crate) on_refusal: OnRefusal,
 }
 
+/// How an agent's backends become one; the default without any component: all at once, merged.
+#[derive(Debug, Default)]
+pub struct Joining {
+    pub(crate) is_sequential: bool,
+    pub(crate) propagated: Vec<Propagated>,
+    /// On the merged data, when no backend failed.
+    pub(crate) flatmap: Option<Flatmap>,
+    pub(crate) fixed: Option<Fixed>,
+}
+
+/// A value of a reply that later backends may use though their `url_pattern` does not name it.
+#[derive(Debug)]
+pub(crate) struct Propagated {
+    pub reference: Reference,
+    /// Where the configuration says so.
+    pub path: String,
+}
+
+/// What a backend is among the others; the default without any component: one whose answer counts.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Part {
+    /// The time limit of a shadow; `None`: no shadow.
+    pub(crate) shadow: Option<Duration>,
+    /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
+    pub(crate) has_flatmap: bool,
+}
+
 /// The components of one level of one agent, checked against the table.
 pub(crate) struct Components<'c> {
-    table: &'static [Entry],
+    known: Known<'c>,
     level: Level,
     given: &'c [Component],
 }
@@ -118,11 +200,21 @@ impl<'c> Components<'c> {
     /// # Errors
     ///
     /// One problem for each component that this build lacks at this level.
-    pub fn new(table: &'static [Entry], level: Level, given: &'c [Component]) -> Checked<Self> {
-        let components = Self { table, level, given };
-        let is_known = |component: &&Component| components.entry(component).is_some();
+    pub fn new(known: Known<'c>, level: Level, given: &'c [Component]) -> Checked<Self> {
+        let components = Self { known, level, given };
+        let is_known =
+            |component: &&Component| components.entry(component).is_some() || components.is_foreign(component);
         let strangers: Vec<_> = given.iter().filter(|component| !is_known(component)).map(lacking).collect();
         if strangers.is_empty() { Ok(components) } else { Err(strangers) }
+    }
+
+    fn is_foreign(&self, component: &Component) -> bool {
+        self.level == Level::Backend && self.known.transports.has(&component.namespace)
+    }
+
+    /// The component of a plugin that answers for this backend.
+    fn foreign(&self) -> Option<&'c Component> {
+        self.given.iter().find(|component| self.is_foreign(component))
     }
 
     fn entry(&self, component: &Component) -> Option<&'static Entry> {
@@ -131,7 +223,7 @@ impl<'c> Components<'c> {
 
     fn entries(&self) -> impl DoubleEndedIterator<Item = &'static Entry> + use<> {
         let level = self.level;
-        self.table.iter().filter(move |entry| entry.level == level)
+        self.known.table.iter().filter(move |entry| entry.level == level)
     }
 
     /// What is configured, outermost first.
@@ -147,7 +239,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
+            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
         })
     }
 
@@ -162,9 +254,29 @@ impl<'c> Components<'c> {
             Build::Transport(build) => Some(build),
             _ => None,
         })?;
-        let Some((build, component)) = found else { return Ok(None) };
-        self.refuse_beside(component, |build| matches!(build, Build::Exchange(_)))?;
-        build(component, site).map(Some)
+        let is_layer = |build: Build| matches!(build, Build::Exchange(_));
+        match (found, self.foreign()) {
+            (None, None) => Ok(None),
+            (Some((_, first)), Some(second)) => {
+                let message = format!("{} answers for this backend already; keep one", first.namespace);
+                Err(vec![second.problem("", &message)])
+            }
+            (Some((build, component)), None) => {
+                self.refuse_beside(component, is_layer)?;
+                build(component, site).map(Some)
+            }
+            (None, Some(component)) => {
+                self.refuse_beside(component, is_layer)?;
+                self.known.transports.build(component, site).map(Some)
+            }
+        }
+    }
+
+    /// The namespace of what [`transport`](Self::transport) gives.
+    pub fn transport_name(&self) -> Option<String> {
+        let is_transport = |entry: &Entry| matches!(entry.build, Build::Transport(_));
+        let own = self.configured().find(|(entry, _)| is_transport(entry)).map(|(_, component)| component);
+        own.or(self.foreign()).map(|component| component.namespace.clone())
     }
 
     /// The stack of an HTTP call.
@@ -229,6 +341,28 @@ impl<'c> Components<'c> {
             }
         }
         Ok(options)
+    }
+
+    /// How the configured components want the backends to be joined.
+    pub fn joining(&self) -> Checked<Joining> {
+        let mut joining = Joining::default();
+        for (entry, component) in self.configured() {
+            if let Build::Join(build) = entry.build {
+                build(component, &mut joining)?;
+            }
+        }
+        Ok(joining)
+    }
+
+    /// What the configured components make of the backend.
+    pub fn part(&self, site: &Site<'_>) -> Checked<Part> {
+        let mut part = Part::default();
+        for (entry, component) in self.configured() {
+            if let Build::Part(build) = entry.build {
+                build(component, site, &mut part)?;
+            }
+        }
+        Ok(part)
     }
 
     /// Main key and effect of what is configured.

@@ -51,6 +51,14 @@ pub enum PipeError {
     /// The event cannot be made into a request.
     #[error("{reason}")]
     Invalid { reason: String },
+    /// A plugin's backend did not take the event: its namespace, and what the plugin says.
+    #[error("{namespace}: {reason}")]
+    Plugin {
+        namespace: Arc<str>,
+        reason: String,
+        /// Its broker could not be reached, or went away.
+        is_connection: bool,
+    },
     #[error("no hosts available")]
     NoHosts,
     /// Service discovery found no host.
@@ -82,9 +90,12 @@ impl PipeError {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
+            Self::Plugin { is_connection: true, .. } => FailureKind::Connect,
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
             Self::Invalid { .. } => FailureKind::Invalid,
-            Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse => FailureKind::Other,
+            Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
+                FailureKind::Other
+            }
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }

@@ -1,6 +1,5 @@
 //! Where a backend's calls go: its hosts, taken in turn, and its `url_pattern` with `{Placeholders}`.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::discovery::Discovery;
 use crate::error::PipeError;
 use crate::hosts::{Host, Hosts};
 use crate::message::Params;
-use crate::percent;
+use crate::pattern::Pattern;
 
 /// How long a host that could not be connected to is passed over while there are others.
 const REST: Duration = Duration::from_secs(5);
@@ -22,6 +21,8 @@ const REST: Duration = Duration::from_secs(5);
 pub(crate) struct Target {
     source: Source,
     pattern: Pattern,
+    /// Whether a path alone will do where there is no host.
+    is_local: bool,
 }
 
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Target {
         let hosts: Vec<_> = hosts.iter().filter_map(|host| Host::parse(host).map_err(&mut keep).ok()).collect();
         let Some(pattern) = pattern.filter(|_| problems.is_empty()) else { return Err(problems) };
         let hosts = Hosts::new(hosts, pattern.fixed(), first).map_err(|problem| vec![problem])?;
-        Ok(Self { source: Source::Listed(Arc::new(hosts)), pattern })
+        Ok(Self { source: Source::Listed(Arc::new(hosts)), pattern, is_local: false })
     }
 
     /// With hosts that DNS names; `discover` makes the discovery of the pattern, where that is the same for all calls.
@@ -57,7 +58,7 @@ impl Target {
     ) -> Result<Self, Vec<String>> {
         let pattern = Pattern::parse(pattern).map_err(|problem| vec![problem])?;
         let discovery = discover(pattern.fixed()).map_err(|problem| vec![problem])?;
-        Ok(Self { source: Source::Found(Arc::new(discovery)), pattern })
+        Ok(Self { source: Source::Found(Arc::new(discovery)), pattern, is_local: false })
     }
 
     /// Whether some call goes over TLS.
@@ -110,7 +111,7 @@ impl Target {
     /// [`PipeError::NoHosts`]; [`PipeError::Invalid`] when a param would walk out of its path segment.
     pub fn url(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
         let hosts = self.current();
-        let host = hosts.as_ref().and_then(|hosts| hosts.pick()).ok_or(PipeError::NoHosts)?;
+        let Some(host) = hosts.as_ref().and_then(|hosts| hosts.pick()) else { return self.path(params, query) };
         match host.fixed() {
             Some(url) if query.is_empty() => Ok(url.clone()),
             _ => host.url(&self.pattern.fill(params, query)?),
@@ -123,6 +124,20 @@ impl Target {
             Source::Listed(hosts) => hosts.have_choice(),
             Source::Found(discovery) => discovery.hosts().is_some_and(|hosts| hosts.have_choice()),
         }
+    }
+
+    /// For a backend that is not called over HTTP: without a host, the URL is the path.
+    pub fn local(self) -> Self {
+        Self { is_local: true, ..self }
+    }
+
+    fn path(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
+        if !self.is_local {
+            return Err(PipeError::NoHosts);
+        }
+        let path = self.pattern.fill(params, query)?;
+        path.parse()
+            .map_err(|error| PipeError::Invalid { reason: format!("parse \"{}\": {error}", redact::url(&path)) })
     }
 
     /// `url` at the other hosts, in the order in which they are to be asked. Empty when it is at none of ours: a
@@ -139,118 +154,6 @@ impl Target {
             hosts.rest(url, Instant::now() + REST);
         }
     }
-}
-
-/// A `url_pattern`, its text ready to be sent.
-#[derive(Debug)]
-struct Pattern {
-    pieces: Vec<Piece>,
-    has_query: bool,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Text(String),
-    Param { name: String, place: Place },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Path,
-    Query,
-}
-
-impl Pattern {
-    fn parse(pattern: &str) -> Result<Self, String> {
-        let pattern = pattern.split('#').next().unwrap_or_default();
-        let (path, query) = pattern.split_once('?').map_or((pattern, None), |(path, query)| (path, Some(query)));
-        if let Some(escape) = percent::bad_escape(path) {
-            let shown = redact::url(pattern);
-            return Err(format!("parse \"{shown}\": invalid URL escape \"{escape}\"; write % itself as %25"));
-        }
-        let mut pieces = Vec::new();
-        split(path, Place::Path, &mut pieces);
-        if let Some(query) = query {
-            pieces.push(Piece::Text("?".into()));
-            split(query, Place::Query, &mut pieces);
-        }
-        Ok(Self { pieces: joined(pieces), has_query: query.is_some() })
-    }
-
-    /// The whole pattern, when nothing has to be filled in.
-    fn fixed(&self) -> Option<&str> {
-        match self.pieces.as_slice() {
-            [] => Some("/"),
-            [Piece::Text(text)] => Some(text),
-            _ => None,
-        }
-    }
-
-    fn fill(&self, params: &Params, query: &[(String, String)]) -> Result<String, PipeError> {
-        let mut out = String::with_capacity(128);
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Param { name, place } => match params.get(name) {
-                    Some(value) => out.push_str(&percent::value(inside_segment(name, value, *place)?)),
-                    None => _ = write!(out, "%7B{name}%7D"),
-                },
-            }
-        }
-        self.append_query(query, &mut out);
-        Ok(out)
-    }
-
-    fn append_query(&self, query: &[(String, String)], out: &mut String) {
-        let mut sorted: Vec<_> = query.iter().collect();
-        sorted.sort_by_key(|(key, _)| key);
-        for (index, (key, value)) in sorted.into_iter().enumerate() {
-            out.push(if index == 0 && !self.has_query { '?' } else { '&' });
-            _ = write!(out, "{}={}", percent::value(key), percent::value(value));
-        }
-    }
-}
-
-/// Dots alone would be a way up the path, escaped or not.
-fn inside_segment<'v>(name: &str, value: &'v str, place: Place) -> Result<&'v str, PipeError> {
-    if place == Place::Path && matches!(value, "." | "..") {
-        let reason = format!("the value \"{value}\" of {{{name}}} cannot stand in a path");
-        return Err(PipeError::Invalid { reason });
-    }
-    Ok(value)
-}
-
-/// Cuts a path or a query at its `{Placeholders}`.
-fn split(text: &str, place: Place, pieces: &mut Vec<Piece>) {
-    let encode = if place == Place::Path { percent::path } else { percent::query };
-    let mut rest = text;
-    while let Some((before, name, after)) = placeholder(rest) {
-        pieces.push(Piece::Text(encode(before).into_owned()));
-        pieces.push(Piece::Param { name: name.to_owned(), place });
-        rest = after;
-    }
-    pieces.push(Piece::Text(encode(rest).into_owned()));
-}
-
-/// The first `{name}`: what stands before it, its name, what stands after it.
-fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c));
-    text.match_indices('{').find_map(|(open, _)| {
-        let (name, after) = text[open + 1..].split_once('}')?;
-        is_name(name).then_some((&text[..open], name, after))
-    })
-}
-
-fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        match (out.last_mut(), piece) {
-            (_, Piece::Text(text)) if text.is_empty() => {}
-            (Some(Piece::Text(last)), Piece::Text(text)) => last.push_str(&text),
-            (_, piece) => out.push(piece),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -284,6 +187,32 @@ mod tests {
     fn placeholders_take_params_encoded_for_their_place() {
         check("/o/{Topic}/x?k={Key}", &[("topic", "a/b"), ("key", "1&2=3")], "/o/a%2Fb/x?k=1%262%3D3");
         check("/{A}{B}", &[("A", "1"), ("B", "ü")], "/1%C3%BC");
+    }
+
+    #[test]
+    fn a_value_of_a_reply_is_sent_as_it_is_so_far_as_a_url_can_have_it() {
+        check("/f/{Resp0_p}", &[("Resp0_p", "dir/sub/ü x.txt")], "/f/dir/sub/%C3%BC%20x.txt");
+        check("/f/{Resp0_p}?a=1", &[("Resp0_p", "c99@x.org,%41,%,#")], "/f/c99@x.org,%41,%25,%23?a=1");
+        check("/f?v={Resp0_v}", &[("Resp0_v", "a&b=<nil>#%zz%20")], "/f?v=a&b=%3Cnil%3E%23%25zz%20");
+        check("/f/{Resp0_v}", &[], "/f/%7BResp0_v%7D");
+    }
+
+    #[test]
+    fn a_value_of_a_reply_can_bring_a_query_and_no_way_up_the_path() {
+        let target = target(&["http://h"], "/{Resp0_v}").expect("a target");
+        let url = |value: &str| {
+            let mut params = Params::default();
+            params.insert("Resp0_v", value);
+            target
+                .url(&params, &[("a".into(), "1".into())])
+                .map(|url| url.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(url("b?c=../d"), Ok("http://h/b?c=../d&a=1".into()));
+        for value in ["..", "a/../b", "a/.", "%2e%2E/b", ".%2e"] {
+            let said = "the value of {Resp0_v} has . or .. as a segment, which cannot stand in a path";
+            assert_eq!(url(value), Err(said.into()), "{value}");
+        }
     }
 
     #[test]

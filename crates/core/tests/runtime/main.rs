@@ -5,6 +5,7 @@ mod breaking;
 mod connection;
 mod drain;
 mod memory;
+mod metrics;
 mod panics;
 mod partitions;
 mod settlement;

@@ -85,7 +85,12 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(settings: &ClientSettings, way: &Way) -> Self {
+    /// With connections as plain as can be.
+    pub fn new(settings: ClientSettings) -> Self {
+        Self::in_way(&settings, &Way::default())
+    }
+
+    pub(crate) fn in_way(settings: &ClientSettings, way: &Way) -> Self {
         let http = &settings.http;
         let limits = IdleLimits {
             per_host: if http.disable_keep_alives { 0 } else { http.max_idle_connections_per_host },

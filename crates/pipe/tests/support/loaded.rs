@@ -1,36 +1,11 @@
 //! Configurations as users write them, checked as `siphon check` does.
 
-use siphon_config::catalogue::{Catalogue, Entry, Kind, Level, UnknownKeys};
 use siphon_config::problem::Problem;
-use siphon_config::{Config, Document, Severity};
+use siphon_config::{Config, Document};
+use siphon_pipe::Pipe;
 use siphon_pipe::http::ClientSettings;
-use siphon_pipe::{Pipe, component_table};
 
-/// Every component of this build, and a driver.
-pub fn catalogue() -> Catalogue {
-    let components = component_table().iter().map(|entry| Entry {
-        keys: entry.namespaces.iter().map(|key| (*key).to_owned()).collect(),
-        level: match entry.level {
-            siphon_pipe::Level::Agent => Level::Agent,
-            siphon_pipe::Level::Backend => Level::Backend,
-        },
-        kind: Kind::Component,
-        schema: Some((entry.schema)()),
-        unknown_keys: UnknownKeys::Refuse,
-        effect: String::new(),
-        origin: String::new(),
-    });
-    let driver = Entry {
-        keys: vec!["async/sqlite".into()],
-        level: Level::Agent,
-        kind: Kind::Driver,
-        schema: None,
-        unknown_keys: UnknownKeys::Warn,
-        effect: String::new(),
-        origin: String::new(),
-    };
-    Catalogue { entries: components.chain([driver]).collect(), plugin_folder: None }
-}
+use super::settings::{catalogue, config};
 
 /// A file with one agent that has one backend; `root` stands before it: `"timeout": "1s",`.
 pub fn file(root: &str, backend: &str) -> String {
@@ -45,13 +20,6 @@ pub fn checked(text: &str) -> (Option<Config>, Vec<Problem>) {
     let document = Document::parse("example.json", text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
     let checked = document.check(&catalogue());
     (checked.config, checked.problems)
-}
-
-pub fn config(text: &str) -> Config {
-    let (config, problems) = checked(text);
-    let errors: Vec<_> = problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
-    assert!(errors.is_empty(), "{text}: {errors:?}");
-    config.expect("a configuration without errors")
 }
 
 /// A pipe with one backend; `change` sets what no file says.

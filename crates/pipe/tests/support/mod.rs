@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod loaded;
 pub mod model;
 pub mod server;
+pub mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -67,7 +67,8 @@ static LAYERS: [Entry; 7] = [
 fn built(pattern: &str, namespaces: &[&str]) -> Checked<Pipe> {
     let mut one = Backend { encoding: Encoding::String, method: "GET".into(), ..backend("http://h", pattern) };
     one.components = namespaces.iter().map(|namespace| component(namespace)).collect();
-    assemble(&agent(vec![one]), ClientSettings::from(&http()), &LAYERS)
+    let known = Known { table: &LAYERS, transports: &NoTransports };
+    assemble(&agent(vec![one]), ClientSettings::from(&http()), known, PipeMetrics::default())
 }
 
 async fn content(pattern: &str, namespaces: &[&str]) -> Result<String, String> {
