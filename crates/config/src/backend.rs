@@ -1,7 +1,9 @@
 //! One entry of an agent's `backend`.
 
 use crate::catalogue::{Kind, Level};
+use crate::client_tls;
 use crate::components::Components;
+use crate::discovery;
 use crate::host;
 use crate::model::{Backend, Component, Encoding};
 use crate::nearest;
@@ -76,9 +78,11 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
     let found = components.read(Level::Backend, section.field("extra_config"));
     let is_http = !found.components.iter().any(|component| is_transport(components, component));
     let written = section.text("url_pattern").unwrap_or_default();
+    let hosts = hosts(&section, is_http, inherited);
     let backend = Backend {
         path: section.path.clone(),
-        hosts: hosts(&section, is_http, inherited),
+        discovery: discovery::read(&section, hosts.len()),
+        hosts,
         url_pattern: normalised(&written),
         url_pattern_as_written: written,
         method: method(&section, is_http && !found.components.iter().any(|one| one.namespace == GRAPHQL)),
@@ -96,7 +100,6 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
     remark(&section, &backend);
     remark_filters(&section, &backend);
     remark_placeholders(&section, &backend);
-    service_discovery(&section);
     section.finish(Severity::Warning);
     backend
 }
@@ -109,12 +112,13 @@ fn is_transport(components: &Components<'_>, component: &Component) -> bool {
 /// The backend's own hosts, else those of the root. What is no HTTP gets its own ones as they are written, if any.
 fn hosts(section: &Section<'_>, is_http: bool, inherited: &Inherited) -> Vec<String> {
     let raw = section.boolean("disable_host_sanitize");
+    let by_name = section.field("sd").is_some_and(|field| field.node.as_str() == Some("dns"));
     let items = section.field("host").map(|field| field.items()).unwrap_or_default();
     if !is_http {
         return items.iter().filter_map(|item| item.read(weak::text)).collect();
     }
     if !items.is_empty() {
-        return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
+        return items.iter().filter_map(|item| if raw { raw_host(item, by_name) } else { clean_host(item) }).collect();
     }
     if inherited.hosts.is_empty() {
         section.report.error(
@@ -130,11 +134,12 @@ fn clean_host(item: &Field<'_>) -> Option<String> {
     host::clean(&item.read(weak::text)?).map_err(|why| item.error(why)).ok()
 }
 
-fn raw_host(item: &Field<'_>) -> Option<String> {
+/// `by_name`: what is looked up by service discovery needs no scheme.
+fn raw_host(item: &Field<'_>, by_name: bool) -> Option<String> {
     let host = item.read(weak::text)?;
     if host.is_empty() {
         item.error("a host must not be empty");
-    } else if !host.contains("://") {
+    } else if !host.contains("://") && !by_name {
         item.warning(format!(
             "{} has no scheme, and disable_host_sanitize keeps it so; write one such as http://",
             item.shown()
@@ -200,6 +205,13 @@ fn mapping(section: &Section<'_>) -> Vec<(String, String)> {
 
 /// What is allowed and hardly meant.
 fn remark(section: &Section<'_>, backend: &Backend) {
+    for component in &backend.components {
+        match component.namespace.as_str() {
+            "backend/http" => remark_details(component, section),
+            "backend/http/client" => client_tls::remark_component(component, section.report),
+            _ => {}
+        }
+    }
     if let Some(field) = section.field("deny")
         && !backend.allow.is_empty()
         && !backend.deny.is_empty()
@@ -215,6 +227,17 @@ fn remark(section: &Section<'_>, backend: &Backend) {
     if let Some(field) = section.field("timeout") {
         field.read(weak::duration);
         field.notice("has no effect in an agent's backend; consumer.timeout bounds the whole pipe");
+    }
+}
+
+fn remark_details(component: &Component, section: &Section<'_>) {
+    let Value::Map(entries) = &component.settings.value else { return };
+    let is_details = |entry: &&crate::tree::Entry| entry.key.eq_ignore_ascii_case("return_error_details");
+    let Some(entry) = entries.iter().find(is_details) else { return };
+    if entry.value.as_str().is_some_and(|name| !name.is_empty()) {
+        let path = crate::tree::join(&component.path, &entry.key);
+        let message = "makes data of a refusal: an event whose backend failed is acked";
+        section.report.warning(entry.value.at, &path, message);
     }
 }
 
@@ -244,22 +267,5 @@ fn remark_placeholders(section: &Section<'_>, backend: &Backend) {
                 "{{{name}}} is no name that siphon's own drivers give; without a value it is sent as it stands"
             )),
         }
-    }
-}
-
-fn service_discovery(section: &Section<'_>) {
-    if let Some(field) = section.field("sd_scheme") {
-        field.notice("has no effect without service discovery");
-    }
-    let Some(field) = section.field("sd") else { return };
-    match field.read(weak::text).as_deref() {
-        None | Some("" | "static") => {}
-        Some("dns" | "dns-shared") => {
-            field.error(format!(
-                "service discovery by {} is not in this build of siphon; list the hosts",
-                field.shown()
-            ));
-        }
-        Some(_) => field.error(format!("{} is no service discovery; only \"static\" is allowed", field.shown())),
     }
 }

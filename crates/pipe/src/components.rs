@@ -5,6 +5,7 @@
 
 pub(crate) mod graphql;
 pub(crate) mod http_client;
+mod http_failure;
 pub(crate) mod proxy;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
@@ -17,14 +18,22 @@ use std::time::Duration;
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
+use crate::backend::OnRefusal;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
-use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
+use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
 use crate::reference::Reference;
 use crate::stage::Stage;
 
-static TABLE: &[Entry] =
-    &[proxy::AGENT, proxy::BACKEND, graphql::ENTRY, http_client::ENTRY, static_data::ENTRY, static_files::ENTRY];
+static TABLE: &[Entry] = &[
+    proxy::AGENT,
+    proxy::BACKEND,
+    graphql::ENTRY,
+    http_client::ENTRY,
+    http_failure::ENTRY,
+    static_data::ENTRY,
+    static_files::ENTRY,
+];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
@@ -149,6 +158,8 @@ pub type Checked<T> = Result<T, Vec<Problem>>;
 #[derive(Debug, Default)]
 pub struct CallOptions {
     pub(crate) redirect: RedirectPolicy,
+    pub(crate) connection: Way,
+    pub(crate) on_refusal: OnRefusal,
 }
 
 /// How an agent's backends become one; the default without any component: all at once, merged.

@@ -11,11 +11,11 @@ use crate::fixed::WithFixed;
 use crate::flatmap::Flatmap;
 use crate::merge::Merge;
 use crate::message::Request;
+use crate::pattern::placeholders;
 use crate::reference::Reference;
 use crate::sequence::{Sequence, Step};
 use crate::shadow::{Shadowed, Shadows};
 use crate::stage::{Context, Stage, StageFuture};
-use crate::target::placeholders;
 
 /// One backend, built.
 pub(crate) struct Member {

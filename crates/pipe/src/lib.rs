@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod calling;
 mod components;
 mod decode;
+mod discovery;
 mod error;
 mod feed;
 mod filter;
@@ -17,11 +19,13 @@ mod fixed;
 #[path = "../tests/support/model.rs"]
 mod fixture;
 mod flatmap;
+mod hosts;
 pub mod http;
 mod join;
 mod json;
 mod merge;
 mod message;
+mod pattern;
 mod percent;
 mod pipe;
 mod place;

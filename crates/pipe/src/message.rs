@@ -76,7 +76,7 @@ pub struct Response {
     pub data: Json,
     /// Whether every part arrived.
     pub complete: bool,
-    /// Only with `no-op`.
+    /// Only with `no-op`, and where a refusal became data.
     pub status: Option<u16>,
     /// Only with `no-op`; empty otherwise.
     pub headers: HeaderMap,

@@ -1,7 +1,5 @@
 //! An agent's pipe, from its configuration to its runs.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use ::http::Method;
@@ -12,11 +10,12 @@ use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
+use crate::calling::{self, Calling};
 use crate::components::{
     Checked, Components, Known, Level, NoTransports, Part, Site, Transports, component_table, problem_at,
 };
 use crate::error::PipeError;
-use crate::http::{Client, ClientSettings};
+use crate::http::ClientSettings;
 use crate::join::{self, Joined, Member};
 use crate::message::{Reply, Request};
 use crate::shadow::Shadows;
@@ -67,7 +66,7 @@ impl Pipe {
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
     pub fn build(agent: &Agent, http: &HttpSettings) -> Checked<Self> {
-        Self::build_with(agent, ClientSettings::from(http))
+        Self::build_with(agent, calling::settings(http)?)
     }
 
     /// With settings that no configuration has.
@@ -92,7 +91,7 @@ impl Pipe {
         metrics: PipeMetrics,
     ) -> Checked<Self> {
         let known = Known { table: component_table(), transports };
-        assemble(agent, ClientSettings::from(http), known, metrics)
+        assemble(agent, calling::settings(http)?, known, metrics)
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
@@ -128,13 +127,13 @@ impl Pipe {
 }
 
 fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metrics: PipeMetrics) -> Checked<Pipe> {
-    let client = Arc::new(Client::new(settings));
-    let site = Site { agent, backend: None, client: &client };
+    let calling = Calling::new(settings)?;
+    let site = Site { agent, backend: None, client: &calling.client };
     let mut problems = Vec::new();
     let mut keep = |more: Vec<Problem>| problems.extend(more);
     let (mut members, mut backends) = (Vec::new(), Vec::new());
     for backend in &agent.backends {
-        let stack = backend_stack(&Site { backend: Some(backend), ..site }, backend, known);
+        let stack = backend_stack(&Site { backend: Some(backend), ..site }, backend, &calling, known);
         if let Ok((member, description)) = stack.map_err(&mut keep) {
             members.push(Member { stage: Timed::around(member.stage, backend, &mut metrics), ..member });
             backends.push(description);
@@ -156,14 +155,19 @@ fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metri
     Ok(Pipe { runs: metrics.run(), root, shadows, description })
 }
 
-fn backend_stack(site: &Site<'_>, backend: &Backend, known: Known<'_>) -> Checked<(Member, BackendDescription)> {
+fn backend_stack(
+    site: &Site<'_>,
+    backend: &Backend,
+    calling: &Calling,
+    known: Known<'_>,
+) -> Checked<(Member, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
     let components = Components::new(known, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
     let part = components.part(site)?;
     let (target, call) = match components.transport(site)? {
-        Some(transport) => (target(&[], backend)?.local(), transport),
-        None => http_call(site, backend, method.clone(), &components)?,
+        Some(transport) => (Arc::new(calling::local_target(backend)?), transport),
+        None => http_call(site, backend, calling, method.clone(), &components)?,
     };
     let description = describe(backend, &target, &components, part);
     let inner = components.wrap(site, call)?;
@@ -176,23 +180,20 @@ fn backend_stack(site: &Site<'_>, backend: &Backend, known: Known<'_>) -> Checke
 fn http_call(
     site: &Site<'_>,
     backend: &Backend,
+    calling: &Calling,
     method: Method,
     components: &Components<'_>,
-) -> Checked<(Target, Box<dyn Stage>)> {
-    let target = target(&backend.hosts, backend)?;
+) -> Checked<(Arc<Target>, Box<dyn Stage>)> {
+    let target = Arc::new(calling.target(backend)?);
+    let options = components.call_options()?;
+    let client = calling.client(&options.connection);
     if target.has_tls() {
         let place = format!("{}.host", backend.path);
-        site.client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
+        client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
     }
-    let redirect = components.call_options()?.redirect;
-    let reading = Reading::new(backend, method)?;
-    let call = HttpCall { exchange: components.exchange(site, redirect)?, reading };
-    Ok((target, Box::new(call)))
-}
-
-fn target(hosts: &[String], backend: &Backend) -> Checked<Target> {
-    let target = Target::new(hosts, &backend.url_pattern, random());
-    target.map_err(|messages| messages.into_iter().map(|message| problem_at(&backend.path, message)).collect())
+    let exchange = components.exchange(&Site { client: &client, ..*site }, options.redirect)?;
+    let reading = Reading::new(backend, method)?.on_refusal(options.on_refusal);
+    Ok((Arc::clone(&target), Box::new(HttpCall { exchange, target, reading })))
 }
 
 fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: Part) -> BackendDescription {
@@ -234,11 +235,6 @@ fn encoding_name(encoding: Encoding) -> &'static str {
         Encoding::String => "string",
         Encoding::NoOp => "no-op",
     }
-}
-
-/// Which host is asked first, so that many agents do not all begin with the same one.
-fn random() -> usize {
-    RandomState::new().build_hasher().finish() as usize
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
+pub mod certificates;
+pub mod loaded;
 pub mod model;
 pub mod server;
 pub mod settings;
