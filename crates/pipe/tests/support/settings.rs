@@ -12,7 +12,10 @@ pub fn catalogue() -> Catalogue {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         },
-        kind: Kind::Component,
+        kind: match entry.build {
+            siphon_pipe::Build::Transport(_) => Kind::Transport,
+            _ => Kind::Component,
+        },
         schema: Some((entry.schema)()),
         unknown_keys: UnknownKeys::Refuse,
         effect: String::new(),
