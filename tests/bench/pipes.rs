@@ -25,33 +25,38 @@ const WORKERS: usize = 16;
 
 const EVENT: &str = r#"{"id": 7, "kind": "order", "lines": [{"sku": "a-1", "count": 2}, {"sku": "b-2", "count": 1}]}"#;
 
-/// A name, and the agent's keys beside its driver. `HOST` is the backend. The first one is what the others are
+const THREE: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "a"},
+    {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "b"},
+    {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "c"}"#;
+
+/// A name, the `backend` list, and the `proxy` of the agent. `HOST` is the backend. The first one is what the others are
 /// compared with.
-const PIPES: [(&str, &str); 6] = [
-    ("1 backend", r#""backend": [{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}]"#),
-    (
-        "3 parallel",
-        r#""backend": [{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "a"},
-                       {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "b"},
-                       {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "c"}]"#,
-    ),
-    ("10 KiB of JSON", r#""backend": [{"host": ["HOST"], "url_pattern": "/json", "method": "POST"}]"#),
+const PIPES: [(&str, &str, &str); 7] = [
+    ("1 backend", r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}"#, ""),
+    ("3 parallel", THREE, ""),
+    ("3 sequential", THREE, r#""sequential": true"#),
+    ("10 KiB of JSON", r#"{"host": ["HOST"], "url_pattern": "/json", "method": "POST"}"#, ""),
     (
         "10 KiB of JSON, allow + mapping + group",
-        r#""backend": [{"host": ["HOST"], "url_pattern": "/json", "method": "POST", "group": "order",
-                        "allow": ["id", "customer.name", "rows"], "mapping": {"id": "number"}}]"#,
+        r#"{"host": ["HOST"], "url_pattern": "/json", "method": "POST", "group": "order",
+            "allow": ["id", "customer.name", "rows"], "mapping": {"id": "number"}}"#,
+        "",
     ),
-    ("10 KiB of XML", r#""backend": [{"host": ["HOST"], "url_pattern": "/xml", "method": "POST", "encoding": "xml"}]"#),
+    ("10 KiB of XML", r#"{"host": ["HOST"], "url_pattern": "/xml", "method": "POST", "encoding": "xml"}"#, ""),
     (
         "static, nobody is called",
-        r#""backend": [{"url_pattern": "/", "method": "POST", "extra_config": {"backend/static": {"data": {"ok": true}}}}]"#,
+        r#"{"method": "POST", "extra_config": {"backend/static": {"data": {"ok": true}}}}"#,
+        "",
     ),
 ];
 
 pub fn run(events: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let host = format!("http://{}", backend::start()?);
-    let pipes: Vec<Pipe> = PIPES.iter().map(|(_, agent)| pipe(&agent.replace("HOST", &host))).collect::<Result<_>>()?;
+    let pipes: Vec<Pipe> = PIPES
+        .iter()
+        .map(|(_, backends, proxy)| pipe(&backends.replace("HOST", &host), proxy))
+        .collect::<Result<_>>()?;
     for pipe in &pipes {
         measured(&runtime, pipe, events / 10 + 1)?;
     }
@@ -64,7 +69,7 @@ pub fn run(events: usize) -> Result<()> {
     println!("the pipe by itself, {ROUNDS} rounds of {events} events, {WORKERS} at once, one thread; medians");
     println!("{:<42} {:>12} {:>8}", "", "CPU us/event", "ratio");
     let medians: Vec<_> = costs.into_iter().map(median).collect();
-    for ((name, _), cost) in PIPES.iter().zip(&medians) {
+    for ((name, ..), cost) in PIPES.iter().zip(&medians) {
         println!(
             "{name:<42} {:>12.1} {:>7.2}x",
             cost.as_secs_f64() * 1e6,
@@ -94,10 +99,11 @@ fn measured(runtime: &Runtime, pipe: &Pipe, events: usize) -> Result<Duration> {
     }
 }
 
-fn pipe(agent: &str) -> Result<Pipe> {
-    let file = format!(
-        r#"{{"version": 3, "async_agent": [{{"name": "x", "consumer": {{"topic": "x"}}, {agent}, "extra_config": {{"bench": {{}}}}}}]}}"#
+fn pipe(backends: &str, proxy: &str) -> Result<Pipe> {
+    let agent = format!(
+        r#"{{"name": "x", "consumer": {{"topic": "x"}}, "backend": [{backends}], "extra_config": {{"bench": {{}}, "proxy": {{{proxy}}}}}}}"#
     );
+    let file = format!(r#"{{"version": 3, "async_agent": [{agent}]}}"#);
     let listed =
         |problems: Vec<siphon_config::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let checked = Document::parse("bench.json", &file).map_err(listed)?.check(&catalogue());
@@ -122,7 +128,11 @@ fn catalogue() -> Catalogue {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         };
-        entry(component.namespaces.iter().map(|key| (*key).to_owned()).collect(), level, Kind::Component)
+        let kind = match component.build {
+            siphon_pipe::Build::Transport(_) => Kind::Transport,
+            _ => Kind::Component,
+        };
+        entry(component.namespaces.iter().map(|key| (*key).to_owned()).collect(), level, kind)
     });
     let driver = entry(vec!["bench".into()], Level::Agent, Kind::Driver);
     Catalogue { entries: components.chain([driver]).collect(), plugin_folder: None }

@@ -86,3 +86,28 @@ async fn the_examples_of_proxy_do_what_the_page_says() {
     )
     .await;
 }
+
+/// What the GET of the GraphQL example asks for.
+const FOUND: &str = "/graphql?query=query%20Find%28%24id%3A%20ID%21%29%20%7B%20find%28id%3A%20%24id%29%20%7B%20name%20%7D%20%7D\
+                     &variables=%7B%22id%22%3A%22%22%7D";
+
+#[tokio::test]
+async fn the_examples_of_encodings_graphql_and_static_backends_do_what_the_page_says() {
+    check(
+        "\"target\": \"car\"",
+        &[("/car.xml", r#"<car wheels="4"><door side="left">red</door><door/></car>"#)],
+        &["/car.xml"],
+        r##"{"door":[{"-side":"left","#text":"red"},""]}"##,
+    )
+    .await;
+    check(
+        "\"encoding\": \"rss\"",
+        &[("/news", "<rss><channel><title>News</title><item><title>One</title></item></channel></rss>")],
+        &["/news"],
+        r#"{"items":[{"title":"One"}],"title":"News"}"#,
+    )
+    .await;
+    check("mutation Add", &[("/graphql", r#"{"data":{"id":1}}"#)], &["/graphql"], r#"{"data":{"id":1}}"#).await;
+    check("query Find", &[(FOUND, r#"{"data":{"name":"x"}}"#)], &[FOUND], r#"{"data":{"name":"x"}}"#).await;
+    check("\"left\": 3", &[], &[], r#"{"stock":{"left":3}}"#).await;
+}
