@@ -88,6 +88,10 @@ fn the_examples_do_what_they_say() {
     check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
     check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);
     check_run("flat-form.json", &[("cool-agent", "anything", &["/__debug"])]);
+    check_run("static.json", &[("stock", "stock.changed", &["/warehouse"])]);
+    check_run("shadow.json", &[("orders", "order.placed", &["/v1/orders", "/v2/orders"])]);
+    check_run("flatmap.json", &[("people", "team.changed", &["/staff", "/guests"])]);
+    check_run("sequential.json", &[("bookings", "trip.booked", &["/hotels"])]);
     check_run(
         "several-agents.json",
         &[
@@ -105,6 +109,8 @@ fn the_examples_do_what_they_say() {
             ("unread", "unread", &["/fire-and-forget"]),
         ],
     );
+    check_run("graphql.json", &[("books", "book.added", &["/graphql/add", "/graphql/find"])]);
+    check_run("xml.json", &[("cars", "car.new", &["/car.xml", "/news"])]);
     check_run(
         "topics.json",
         &[
@@ -113,6 +119,35 @@ fn the_examples_do_what_they_say() {
             ("american-orders", "order.ca", &["/america/order.ca"]),
         ],
     );
+}
+
+#[test]
+fn a_static_backend_needs_no_server() {
+    let name = "static-backend.json";
+    let lab = Lab::empty();
+    lab.write(name, std::fs::read_to_string(config_folder().join("examples").join(name)).expect("the example"));
+    let mut arguments = lab.arguments("publish", &["--agent", "stubs", "--topic", "any", "{}"]);
+    arguments[2] = name;
+    assert_eq!(lab.siphon(&arguments).status, 0);
+    lab.write("event", "{}");
+    let invoked = lab.siphon(&[
+        "invoke",
+        "-c",
+        name,
+        "--plugins",
+        "plugins",
+        "--agent",
+        "stubs",
+        "--payload",
+        "event",
+        "--output",
+        "json",
+    ]);
+    let expected = r##""data":{"stock":{"left":3,"price":1.50},"rate":{"-currency":"EUR","#text":"1.10"}}"##;
+    assert!(invoked.stdout.replace(": ", ":").contains(expected), "{invoked:?}");
+    let mut siphon = Launch::new(&lab).config(name).start();
+    siphon.wait_for_agent("stubs", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.stop(), 0);
 }
 
 #[test]

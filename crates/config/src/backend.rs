@@ -4,7 +4,8 @@ use crate::catalogue::{Kind, Level};
 use crate::components::Components;
 use crate::host;
 use crate::model::{Backend, Component, Encoding};
-use crate::pattern::{canonical_header, is_token, normalised};
+use crate::nearest;
+use crate::pattern::{canonical_header, is_token, normalised, placeholders};
 use crate::problem::Severity;
 use crate::root::Inherited;
 use crate::section::{Field, Section};
@@ -26,6 +27,30 @@ const ENCODING_NOT_HERE: &str = "yaml";
 
 /// Sets the method of its calls by itself.
 const GRAPHQL: &str = "backend/graphql";
+
+/// What drivers know about a message (design: the life of an event): the names of their params.
+const PARAMS: [&str; 20] = [
+    "topic",
+    "key",
+    "partition",
+    "offset",
+    "attempt",
+    "message_id",
+    "queue",
+    "exchange",
+    "routing_key",
+    "redelivered",
+    "delivery_count",
+    "correlation_id",
+    "reply_to",
+    "type",
+    "app_id",
+    "user_id",
+    "expiration",
+    "priority",
+    "subject",
+    "stream",
+];
 
 /// Every backend of an agent. None at all is an error.
 pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
@@ -69,6 +94,8 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
         components: found.components,
     };
     remark(&section, &backend);
+    remark_filters(&section, &backend);
+    remark_placeholders(&section, &backend);
     service_discovery(&section);
     section.finish(Severity::Warning);
     backend
@@ -149,7 +176,7 @@ fn encoding(section: &Section<'_>) -> Encoding {
         }
         None if !word.is_empty() => {
             let names: Vec<&str> = ENCODINGS.iter().map(|(name, _)| *name).collect();
-            let hint = crate::nearest::hint(&word, names.iter().copied());
+            let hint = nearest::hint(&word, names.iter().copied());
             field.error(format!("the encoding {} is none of {}{hint}", field.shown(), names.join(", ")));
         }
         _ => {}
@@ -188,6 +215,35 @@ fn remark(section: &Section<'_>, backend: &Backend) {
     if let Some(field) = section.field("timeout") {
         field.read(weak::duration);
         field.notice("has no effect in an agent's backend; consumer.timeout bounds the whole pipe");
+    }
+}
+
+/// Filters that stand beside operations which take their place.
+fn remark_filters(section: &Section<'_>, backend: &Backend) {
+    let proxy = backend.components.iter().find(|component| component.namespace == "proxy");
+    let operations = proxy.and_then(|proxy| proxy.settings.get("flatmap_filter"));
+    if operations.is_none_or(|operations| matches!(&operations.value, Value::List(items) if items.is_empty())) {
+        return;
+    }
+    for field in ["allow", "deny", "mapping"].into_iter().filter_map(|key| section.field(key)) {
+        field.warning("is ignored, because flatmap_filter is given");
+    }
+}
+
+/// Names that nothing may ever give a value. Scripts and drivers of others can, so they are allowed.
+fn remark_placeholders(section: &Section<'_>, backend: &Backend) {
+    let Some(field) = section.field("url_pattern") else { return };
+    for name in placeholders(&backend.url_pattern) {
+        let lower = name.to_ascii_lowercase();
+        if PARAMS.contains(&lower.as_str()) || lower.starts_with("resp") || lower.starts_with("jwt.") {
+            continue;
+        }
+        match nearest::nearest(&lower, PARAMS.iter().copied()) {
+            Some(known) => field.warning(format!("no driver gives {{{lower}}} a value; did you mean {{{known}}}?")),
+            None => field.notice(format!(
+                "{{{name}}} is no name that siphon's own drivers give; without a value it is sent as it stands"
+            )),
+        }
     }
 }
 

@@ -34,8 +34,9 @@ pub async fn supervise<H: Handler>(
     let (timeout, now) = (spec.timeout, Instant::now());
     let deliveries = Deliveries::new(&spec, now);
     let failures = FailureLog::new(spec.label.clone());
-    let (connected_at, in_pipe) = (None, Vec::new());
-    let mut agent = Agent { spec, status, shutdown, deliveries, failures, epoch: 0, connected_at, in_pipe };
+    let (connected_at, in_pipe, drains_until) = (None, Vec::new(), None);
+    let mut agent =
+        Agent { spec, status, shutdown, deliveries, failures, epoch: 0, connected_at, in_pipe, drains_until };
     let start = |event: Event, epoch: u64| {
         let handler = Arc::clone(&handler);
         async move {
@@ -45,6 +46,7 @@ pub async fn supervise<H: Handler>(
     };
     let end = agent.connect_again_and_again(&start).await;
     agent.ended(&end);
+    agent.finish(&*handler).await;
     end
 }
 
@@ -99,6 +101,18 @@ impl Agent {
                 Some(finished) = pipe.next(), if !pipe.is_empty() => self.finished(finished),
                 () = tokio::time::sleep_until(until) => return false,
             }
+        }
+    }
+
+    /// Lets the handler finish what it does besides, within what is left of the grace period.
+    async fn finish(&self, handler: &impl Handler) {
+        let until = self.drains_until.unwrap_or_else(|| Instant::now() + self.spec.drain);
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            () = handler.finish() => {}
+            () = shutdown.reached(Phase::Ending) => {}
+            () = tokio::time::sleep_until(until) => {}
         }
     }
 

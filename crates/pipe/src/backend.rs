@@ -9,6 +9,7 @@ use bytes::Bytes;
 use siphon_config::model::{Backend, Encoding};
 use siphon_telemetry::redact;
 
+use crate::components::Checked;
 use crate::decode::decode;
 use crate::error::PipeError;
 use crate::filter::Filter;
@@ -107,14 +108,17 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub fn new(backend: &Backend, method: Method) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// As [`Filter::new`].
+    pub fn new(backend: &Backend, method: Method) -> Checked<Self> {
+        Ok(Self {
             method,
             pattern: redact::url(&backend.url_pattern_as_written).into(),
             encoding: backend.encoding,
             is_collection: backend.is_collection,
-            filter: Some(Filter::new(backend)).filter(|filter| !filter.is_empty()),
-        }
+            filter: Some(Filter::new(backend)?).filter(|filter| !filter.is_empty()),
+        })
     }
 
     async fn read(&self, answer: Answer) -> Result<Response, PipeError> {

@@ -5,20 +5,26 @@
 
 pub(crate) mod graphql;
 pub(crate) mod http_client;
+pub(crate) mod proxy;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
 mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
+use crate::fixed::Fixed;
+use crate::flatmap::Flatmap;
 use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
+use crate::reference::Reference;
 use crate::stage::Stage;
 
-static TABLE: &[Entry] = &[graphql::ENTRY, http_client::ENTRY, static_data::ENTRY, static_files::ENTRY];
+static TABLE: &[Entry] =
+    &[proxy::AGENT, proxy::BACKEND, graphql::ENTRY, http_client::ENTRY, static_data::ENTRY, static_files::ENTRY];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
@@ -59,6 +65,10 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how an agent's backends become one.
+    Join(fn(&Component, &mut Joining) -> Checked<()>),
+    /// A change of what a backend is among the others.
+    Part(fn(&Component, &Site<'_>, &mut Part) -> Checked<()>),
     /// A part of a backend's HTTP call, below all stages and above the status, encoding and filters.
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
@@ -141,6 +151,33 @@ pub struct CallOptions {
     pub(crate) redirect: RedirectPolicy,
 }
 
+/// How an agent's backends become one; the default without any component: all at once, merged.
+#[derive(Debug, Default)]
+pub struct Joining {
+    pub(crate) is_sequential: bool,
+    pub(crate) propagated: Vec<Propagated>,
+    /// On the merged data, when no backend failed.
+    pub(crate) flatmap: Option<Flatmap>,
+    pub(crate) fixed: Option<Fixed>,
+}
+
+/// A value of a reply that later backends may use though their `url_pattern` does not name it.
+#[derive(Debug)]
+pub(crate) struct Propagated {
+    pub reference: Reference,
+    /// Where the configuration says so.
+    pub path: String,
+}
+
+/// What a backend is among the others; the default without any component: one whose answer counts.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Part {
+    /// The time limit of a shadow; `None`: no shadow.
+    pub(crate) shadow: Option<Duration>,
+    /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
+    pub(crate) has_flatmap: bool,
+}
+
 /// The components of one level of one agent, checked against the table.
 pub(crate) struct Components<'c> {
     known: Known<'c>,
@@ -191,7 +228,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
+            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
         })
     }
 
@@ -293,6 +330,28 @@ impl<'c> Components<'c> {
             }
         }
         Ok(options)
+    }
+
+    /// How the configured components want the backends to be joined.
+    pub fn joining(&self) -> Checked<Joining> {
+        let mut joining = Joining::default();
+        for (entry, component) in self.configured() {
+            if let Build::Join(build) = entry.build {
+                build(component, &mut joining)?;
+            }
+        }
+        Ok(joining)
+    }
+
+    /// What the configured components make of the backend.
+    pub fn part(&self, site: &Site<'_>) -> Checked<Part> {
+        let mut part = Part::default();
+        for (entry, component) in self.configured() {
+            if let Build::Part(build) = entry.build {
+                build(component, site, &mut part)?;
+            }
+        }
+        Ok(part)
     }
 
     /// Main key and effect of what is configured.

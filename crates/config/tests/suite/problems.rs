@@ -326,6 +326,29 @@ fn component_settings_are_held_against_their_schema() {
 }
 
 #[test]
+fn filters_beside_operations_are_named() {
+    let proxy = |operations| {
+        format!("\"mapping\": {{\"a\": \"b\"}}, \"extra_config\": {{\"proxy\": {{\"flatmap_filter\": {operations}}}}}")
+    };
+    let expected = ["warning", "mapping: is ignored, because flatmap_filter is given"];
+    check_one(&in_backend(&proxy("[{\"type\": \"del\", \"args\": [\"a\"]}]")), &expected);
+    check(&in_backend(&proxy("[]")), &[]);
+}
+
+#[test]
+fn placeholders_that_nothing_gives_a_value_are_named() {
+    check(&in_backend("\"url_pattern\": \"/{topic}/{{.Message_id}}?r={resp0_id}\""), &[]);
+    check_one(
+        &in_backend("\"url_pattern\": \"/{mesage_id}\""),
+        &["warning", "url_pattern: no driver gives {mesage_id} a value; did you mean {message_id}?"],
+    );
+    check_one(
+        &in_backend("\"url_pattern\": \"/{tenant}\""),
+        &["notice", "{Tenant} is no name that siphon's own drivers give"],
+    );
+}
+
+#[test]
 fn backends_are_checked() {
     let place = "async_agent[0].backend[0]";
     check(
