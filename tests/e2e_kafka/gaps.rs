@@ -15,6 +15,7 @@ use crate::topic::{PATIENCE, Topic, unique};
 
 /// Publishes `payloads` in one transaction, which is committed or not.
 fn transaction(broker: &Broker, topic: &Topic, payloads: &[String], is_committed: bool) {
+    let before = topic.ends()[0];
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker.address()).set("transactional.id", unique("transaction"));
     let producer: BaseProducer = config.create().expect("a producer");
@@ -27,6 +28,9 @@ fn transaction(broker: &Broker, topic: &Topic, payloads: &[String], is_committed
     producer.flush(PATIENCE).expect("sent");
     let ended = if is_committed { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) };
     ended.expect("ended");
+    // The broker answers before it has written the marker.
+    let end = before + i64::try_from(payloads.len()).expect("a number") + 1;
+    eventually("the marker", || (topic.ends()[0] == end).then_some(()));
 }
 
 fn names(prefix: &str, count: usize) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use siphon_sdk::{Batch, Error};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::{Receiver, channel, error::TryRecvError};
 use tokio::time::Instant;
 
 use crate::error;
@@ -17,11 +17,11 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Commits and questions that are under way, and when the next are due.
 pub struct Chores {
     interval: Duration,
-    committing: Option<JoinHandle<Result<(), KafkaError>>>,
+    committing: Option<Receiver<Result<(), KafkaError>>>,
     next_commit: Instant,
     /// The last commit failed, and that was said.
     has_warned: bool,
-    asking: Option<JoinHandle<Result<(), Error>>>,
+    asking: Option<Receiver<Result<(), Error>>>,
     next_question: Instant,
     /// The brokers are out of reach, and the host knows.
     is_lost: bool,
@@ -42,10 +42,10 @@ impl Chores {
     }
 
     /// Starts what is due and notes what has ended. True when the batch has a new notice.
-    pub async fn run(&mut self, session: &Arc<Session>, batch: &mut Batch) -> bool {
+    pub fn run(&mut self, session: &Arc<Session>, batch: &mut Batch) -> bool {
         let now = Instant::now();
-        self.commit(session, now).await;
-        self.ask(session, now, batch).await
+        self.commit(session, now);
+        self.ask(session, now, batch)
     }
 
     /// When there is something to do without anything happening.
@@ -55,18 +55,13 @@ impl Chores {
         commit.into_iter().chain(question).min()
     }
 
-    async fn commit(&mut self, session: &Arc<Session>, now: Instant) {
-        if let Some(ended) = ended(&mut self.committing).await {
+    fn commit(&mut self, session: &Arc<Session>, now: Instant) {
+        if let Some(ended) = ended(&mut self.committing) {
             self.note_commit(ended);
         }
         if self.committing.is_none() && session.has_commit_due() && now >= self.next_commit {
             self.next_commit = now + self.interval;
-            let session = Arc::clone(session);
-            self.committing = Some(tokio::task::spawn_blocking(move || {
-                let committed = session.commit();
-                session.wake.notify_one();
-                committed
-            }));
+            self.committing = Some(beside(session, Session::commit));
         }
     }
 
@@ -83,16 +78,11 @@ impl Chores {
     }
 
     /// The client says early that it reaches nobody; the host is told when a question confirms it.
-    async fn ask(&mut self, session: &Arc<Session>, now: Instant, batch: &mut Batch) -> bool {
-        let answer = ended(&mut self.asking).await;
+    fn ask(&mut self, session: &Arc<Session>, now: Instant, batch: &mut Batch) -> bool {
+        let answer = ended(&mut self.asking);
         let is_in_doubt = session.watcher().was_cut_off();
         if self.asking.is_none() && answer.is_none() && (is_in_doubt || self.is_lost && now >= self.next_question) {
-            let session = Arc::clone(session);
-            self.asking = Some(tokio::task::spawn_blocking(move || {
-                let answer = session.ask();
-                session.wake.notify_one();
-                answer
-            }));
+            self.asking = Some(beside(session, Session::ask));
         }
         match answer {
             Some(Ok(())) if self.is_lost => {
@@ -115,10 +105,23 @@ impl Chores {
     }
 }
 
-/// What a task has returned, once it has; a task that broke is gone without a word.
-async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
-    if !task.as_ref().is_some_and(JoinHandle::is_finished) {
-        return None;
+/// Runs `work` in a thread that may wait, and wakes the receiving half when it is done.
+fn beside<T: Send + 'static>(session: &Arc<Session>, work: fn(&Session) -> T) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    let session = Arc::clone(session);
+    tokio::task::spawn_blocking(move || {
+        // Nobody waits for it once the receiving half is gone.
+        drop(sender.send(work(&session)));
+        session.wake.notify_one();
+    });
+    receiver
+}
+
+/// What came of some work, once it has ended; of a thread that broke comes nothing.
+fn ended<T>(work: &mut Option<Receiver<T>>) -> Option<T> {
+    let outcome = work.as_mut()?.try_recv();
+    if !matches!(outcome, Err(TryRecvError::Empty)) {
+        *work = None;
     }
-    task.take()?.await.ok()
+    outcome.ok()
 }

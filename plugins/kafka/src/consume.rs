@@ -182,7 +182,7 @@ impl Receiver for Records {
     async fn recv(&mut self, batch: &mut Batch) -> Result<(), Error> {
         loop {
             let mut is_news = self.serve(batch).await?;
-            is_news |= self.chores.run(&self.session, batch).await;
+            is_news |= self.chores.run(&self.session, batch);
             if batch.room() > 0 {
                 if self.leaving.is_none() {
                     self.rewind()?;
