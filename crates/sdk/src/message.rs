@@ -1,6 +1,9 @@
 //! Messages on their way in ([`Message`], [`Batch`]) and out ([`OutgoingMessage`]).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 /// One delivered message. `payload`, keys and headers are shared, not copied, when they are `Bytes` already.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +92,7 @@ impl Message {
 pub struct Batch {
     pub(crate) entries: Vec<Entry>,
     room: usize,
+    room_changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -101,14 +105,21 @@ pub(crate) enum Entry {
 }
 
 impl Batch {
-    pub(crate) fn new(room: usize) -> Self {
-        Self { entries: Vec::new(), room }
+    pub(crate) fn new(room: usize, room_changed: Arc<Notify>) -> Self {
+        Self { entries: Vec::new(), room, room_changed }
     }
 
     /// How many more messages are wanted now. 0 only for receivers with
     /// [`POLLS_WITHOUT_ROOM`](crate::Receiver::POLLS_WITHOUT_ROOM), or once the batch is full.
     pub fn room(&self) -> usize {
         self.room
+    }
+
+    /// Waits until there may be more room than this batch knows of. For receivers with
+    /// [`POLLS_WITHOUT_ROOM`](crate::Receiver::POLLS_WITHOUT_ROOM) that were called without room: they wait for this beside
+    /// the end of their connection, and then return to be asked again. Cancel-safe.
+    pub async fn room_changed(&self) {
+        self.room_changed.notified().await;
     }
 
     /// Adds a message. What the broker has delivered is kept even without room.

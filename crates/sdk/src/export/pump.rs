@@ -57,7 +57,7 @@ async fn closing_before_connect(shared: &Shared) -> Closing {
 }
 
 async fn drive(mut receiver: impl Receiver, mut settler: impl Settler, shared: &Arc<Shared>) -> End {
-    shared.push(connected());
+    shared.push(connected(shared));
     let ending = Notify::new();
     let ended = {
         let mut settling = std::pin::pin!(settle_all(&mut settler, shared, &ending));
@@ -93,8 +93,8 @@ async fn goodbye(settler: &mut impl Settler, shared: &Shared) -> Result<(), Erro
     settler.close().await
 }
 
-fn connected() -> Batch {
-    let mut batch = Batch::new(0);
+fn connected(shared: &Shared) -> Batch {
+    let mut batch = Batch::new(0, Arc::clone(&shared.room_changed));
     batch.connected(0);
     batch
 }
@@ -107,7 +107,7 @@ async fn receive_all<R: Receiver>(receiver: &mut R, shared: &Shared) -> Error {
             shared.room_changed().await;
             continue;
         }
-        let mut batch = Batch::new(room);
+        let mut batch = Batch::new(room, Arc::clone(&shared.room_changed));
         if let Err(error) = receiver.recv(&mut batch).await {
             shared.push(batch);
             return error;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use siphon_abi::{Done, Doorbell, Handle, Settlement, Verdict};
@@ -47,7 +47,8 @@ pub(super) struct Shared {
     is_paused: AtomicBool,
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
-    room_changed: Notify,
+    /// Receivers that are called without room wait for it, too.
+    pub(super) room_changed: Arc<Notify>,
     in_flight: AtomicUsize,
     max_in_flight: usize,
 }
@@ -60,7 +61,7 @@ impl Shared {
             is_paused: AtomicBool::new(false),
             inbox: Mutex::default(),
             inbox_changed: Notify::new(),
-            room_changed: Notify::new(),
+            room_changed: Arc::default(),
             in_flight: AtomicUsize::new(0),
             max_in_flight: context.max_in_flight,
         }
