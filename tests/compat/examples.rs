@@ -21,7 +21,8 @@ fn files() -> Vec<PathBuf> {
 #[track_caller]
 fn checked(file: &Path) -> Ran {
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-    let lab = if name.starts_with("amqp") { Lab::empty().with_plugin("amqp") } else { Lab::empty() };
+    let drivers = ["amqp", "nats"].into_iter().filter(|driver| name.starts_with(driver));
+    let lab = drivers.fold(Lab::empty(), Lab::with_plugin);
     lab.siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
 }
 

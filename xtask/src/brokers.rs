@@ -1,10 +1,11 @@
 //! `brokers`: real brokers for tests and measurements, as ordinary processes on loopback.
 //!
-//! An address in the environment wins (`SIPHON_TEST_AMQP`); else a private instance is started from the system's own
+//! An address in the environment wins (`SIPHON_TEST_AMQP`, `SIPHON_TEST_NATS`); else a private instance is started from the system's own
 //! packages, on ports of its own, with everything it writes under `target/brokers/`. A new broker is a new file beside
 //! `rabbitmq.rs` and a line in [`all`].
 
 mod certificates;
+mod nats;
 mod ports;
 mod process;
 mod rabbitmq;
@@ -23,7 +24,7 @@ pub type Variables = Vec<(&'static str, String)>;
 #[command(after_help = "Examples: cargo xtask brokers run -- cargo test -p siphon-tests\n          \
     cargo xtask brokers up\n          \
     cargo xtask brokers ctl -- list_queues\n\n\
-    SIPHON_TEST_AMQP names a broker that is there already: nothing is started then.")]
+    SIPHON_TEST_AMQP and SIPHON_TEST_NATS name brokers that are there already: none is started in their place.")]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -85,8 +86,12 @@ trait Broker {
 }
 
 fn all(instance: &Instance) -> Result<Vec<Box<dyn Broker>>> {
-    let folder = cargo::metadata()?.target.join("brokers").join(&instance.instance);
-    Ok(vec![Box::new(rabbitmq::RabbitMq::at(folder.join("rabbitmq")))])
+    let target = cargo::metadata()?.target;
+    let folder = target.join("brokers").join(&instance.instance);
+    Ok(vec![
+        Box::new(rabbitmq::RabbitMq::at(folder.join("rabbitmq"))),
+        Box::new(nats::Nats::at(folder.join("nats"), target)),
+    ])
 }
 
 pub fn task(arguments: &Arguments) -> Result<ExitCode> {
