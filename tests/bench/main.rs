@@ -2,6 +2,7 @@
 //! the figures.
 
 mod border;
+mod pipes;
 mod process;
 mod queue;
 mod sink;
@@ -39,6 +40,12 @@ enum What {
         #[arg(long, default_value_t = 256)]
         payload: usize,
     },
+    /// The pipe by itself: CPU per event of several kinds of pipes, as a ratio to one plain backend
+    Pipes {
+        /// Events of a round
+        #[arg(long, default_value_t = 2_000)]
+        events: usize,
+    },
     /// The baseline of `queue`, in a process of its own
     #[command(hide = true)]
     NaiveQueue { file: PathBuf, workers: usize, backend: SocketAddr },
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().what {
         What::Border { events, payload } => border::run(events, payload),
         What::Queue { events, payload } => queue::run(events, payload),
+        What::Pipes { events } => pipes::run(events),
         What::NaiveQueue { file, workers, backend } => queue::naive_consumer(&file, workers, backend),
     };
     match result {

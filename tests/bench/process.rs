@@ -15,6 +15,12 @@ pub fn cpu(pid: u32) -> Duration {
     Duration::from_secs_f64((ticks(11) + ticks(12)) / TICKS)
 }
 
+/// CPU time of the calling thread so far.
+pub fn thread_cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
 /// A line of `/proc/PID/status` in MiB: `VmHWM` is the peak of resident memory, `VmRSS` that of now.
 pub fn memory_mib(pid: u32, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

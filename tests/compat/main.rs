@@ -8,3 +8,4 @@ mod examples;
 mod invoke;
 mod plugins;
 mod publish;
+mod reference;

@@ -39,7 +39,7 @@ fn health_keeps_the_known_shape_and_adds_details() {
     assert_eq!(health["status"], "ok");
     assert!(health["agents"]["orders"].as_str().unwrap().contains(" +0000 UTC m=+"), "{health}");
     let expected = json!({
-        "type": "SQLite", "state": "running", "in_flight": 0, "received": 0, "acked": 0, "failed": 0, "given_back": 0,
+        "type": "SQLite", "state": "running", "in_flight": 0, "received": 0, "acked": 0, "failed": 0, "given_back": 0, "lag": null,
         "attempts": details["attempts"], "last_ping": details["last_ping"], "last_error": null
     });
     assert_eq!(details, expected);

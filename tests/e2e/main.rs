@@ -5,9 +5,12 @@
 mod admin;
 mod backends;
 mod delivery;
+mod exposition;
 mod files;
 mod fleet;
 mod logs;
+mod metrics;
 mod payloads;
+mod publishing;
 mod restart;
 mod sharing;

@@ -76,6 +76,27 @@ fn the_key_and_wanted_headers_reach_the_backend() {
     assert_eq!((request.header("X-Tenant"), request.header("X-Secret")), (Some("acme"), None));
 }
 
+#[test]
+fn everything_that_the_embedded_queue_knows_can_stand_in_a_url_in_both_spellings() {
+    let pattern = "/{topic}/{{.Topic}}/{{.queue}}/{message_id}/{attempt}/{offset}/{nope}?k={{.Key}}&t={topic}";
+    let changes = json!({"backend": [{"url_pattern": pattern, "method": "POST"}], "consumer": {"topic": "#"}});
+    let known = ["--topic", "a b/ü", "--key", "k&=?", "--attribute", "message_id=m#1", "{}"];
+    let request = delivered_to(changes, &known);
+    assert_eq!(request.path, "/a%20b%2F%C3%BC/a%20b%2F%C3%BC/orders/m%231/1/1/%7BNope%7D");
+    assert_eq!(request.query, "k=k%26%3D%3F&t=a%20b%2F%C3%BC");
+}
+
+#[test]
+fn a_property_is_a_header_where_the_agent_asks_for_it() {
+    let backend = || json!([{"url_pattern": "/in", "method": "POST"}]);
+    let publish = ["--attribute", "message_id=m 1", "--header", "X-Other=o", "{}"];
+    let asked = delivered_to(json!({"input_headers": ["message-id"], "backend": backend()}), &publish);
+    assert_eq!((asked.header("Message-Id"), asked.header("X-Other")), (Some("m 1"), None));
+    let all = delivered_to(json!({"input_headers": ["*"], "backend": backend()}), &publish);
+    assert_eq!((all.header("Message-Id"), all.header("X-Other")), (Some("m 1"), Some("o")));
+    assert_eq!(delivered_to(json!({"backend": backend()}), &publish).header("Message-Id"), None);
+}
+
 /// [`delivered`] with a backend list that lacks its host.
 #[track_caller]
 fn delivered_to(mut changes: Value, publish: &[&str]) -> Request {

@@ -65,6 +65,58 @@ fn a_missing_queue_and_an_unreachable_broker() {
     );
 }
 
+/// A user of the broker's default vhost, deleted when dropped.
+struct User<'a> {
+    broker: &'a Broker,
+    name: String,
+}
+
+impl<'a> User<'a> {
+    /// May read and write what these patterns match, and declare what `configure` matches.
+    fn new(broker: &'a Broker, [configure, write, read]: [&str; 3]) -> Self {
+        let name = unique("user");
+        broker.control(&["add_user", &name, "hunter2"]);
+        broker.control(&["set_permissions", "-p", "/", &name, configure, write, read]);
+        Self { broker, name }
+    }
+
+    /// The broker's address with this user.
+    fn url(&self) -> String {
+        self.broker.url().replace("guest:guest", &format!("{}:hunter2", self.name))
+    }
+}
+
+impl Drop for User<'_> {
+    fn drop(&mut self) {
+        self.broker.control(&["delete_user", &self.name]);
+    }
+}
+
+#[test]
+fn a_user_who_may_not_do_it() {
+    let broker = Broker::shared();
+    let nobody = User::new(&broker, ["^$", "^$", "^$"]);
+    let says = format!("user \\\"{}\\\" may not do this", nobody.name);
+    let permissions = "rabbitmqctl set_permissions -p /";
+    check(|_, _| json!({"host": nobody.url()}), &[&says, permissions, "403", "to exchange '"]);
+    check(|_, _| json!({"host": nobody.url(), "exchange": ""}), &[&says, permissions, "403", "to queue '"]);
+    check(|_, _| json!({"host": nobody.url(), "passive": true}), &[&says, permissions, "403", "to queue '"]);
+    let declares = User::new(&broker, [".*", "^$", "^$"]);
+    check(|_, _| json!({"host": declares.url(), "no_wait": true}), &["may not do this", permissions, "403"]);
+}
+
+#[test]
+fn a_queue_that_another_connection_has_for_itself() {
+    let (broker, backend) = (Broker::shared(), "http://127.0.0.1:1");
+    let queue = Queue::exclusive(&broker, "theirs");
+    for settings in [json!({}), json!({"passive": true}), json!({"exchange": ""})] {
+        let siphon = lab(agent(&broker, &queue, backend), driver(settings)).start();
+        let has_it = "another connection has the queue for itself: end it, or do without `exclusive` (405";
+        siphon.wait_for_log(&["[ASYNC: orders][AMQP]", "trying again", has_it]);
+    }
+    queue.delete_exchange(&queue.name);
+}
+
 #[test]
 fn tls_that_does_not_fit() {
     check(

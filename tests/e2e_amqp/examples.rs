@@ -1,6 +1,5 @@
 //! The examples, and the founding page's configuration as it stands.
 
-use serde_json::{Value, json};
 use siphon_testkit::HttpBackend;
 use siphon_tests::Lab;
 
@@ -39,17 +38,26 @@ fn example(name: &str) -> String {
 #[test]
 fn the_examples_do_what_they_say() {
     check(&example("amqp.json"), ("orders", "orders-siphon", "shop"), "order.created.eu");
+    check(&example("amqp-bridge.json"), ("orders", "orders", "shop"), "order.created");
     check(&example("amqp-dead-letter.json"), ("billing", "invoices", "accounting"), "invoice.overdue.long");
 }
 
+/// Nothing in the text is changed but where broker and backend are.
 #[test]
 fn the_founding_pages_configuration_runs_as_it_stands() {
-    let driver: Value = json!({"name": "krakend", "host": "amqp://guest:guest@localhost:5672/", "exchange": "foo",
-        "durable": true, "delete": false, "exclusive": false, "no_wait": true, "prefetch_count": 5, "auto_ack": false,
-        "no_local": true});
-    let config = json!({"version": 3, "async_agent": [{"name": "cool-agent", "topic": "*", "workers": 1,
-        "max_retries": 10, "backoff_strategy": "exponential-jitter", "timeout": "150ms", "health_interval": "10s",
-        "backend": [{"host": ["http://127.0.0.1:8080"], "url_pattern": "/__debug"}],
-        "extra_config": {"github.com/devopsfaith/krakend-amqp/consume": driver}}]});
-    check(&config.to_string(), ("cool-agent", "krakend", "foo"), "anything");
+    let (broker, backend) = (Broker::shared(), HttpBackend::start());
+    let client = Queue::later(&broker, "founding");
+    let text = include_str!("../../crates/config/tests/fixtures/8.0-founding.json");
+    let lab = Lab::empty().with_plugin("amqp");
+    let local = text.replace("amqp://guest:guest@localhost:5672/", broker.url());
+    lab.write("siphon.json", local.replace("http://127.0.0.1:8080", &backend.url()));
+    let mut siphon = lab.start();
+    siphon.wait_for_agent("cool-agent", |agent| agent["state"] == "running");
+    client.publish_with("foo", "anything", &lapin::BasicProperties::default(), ["{\"id\":1}"]);
+    siphon.wait_for_agent("cool-agent", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.stop(), 0);
+    let request = backend.look(|log| log.requests[0].clone());
+    assert_eq!((request.path.as_str(), request.text().as_str()), ("/__debug", "{\"id\":1}"));
+    client.delete_queue("krakend");
+    client.delete_exchange("foo");
 }

@@ -37,6 +37,31 @@ fn nothing_is_lost_when_the_broker_is_killed_and_started_again() {
 }
 
 #[test]
+fn an_event_that_is_held_for_too_long_comes_again_and_the_log_says_what_to_do() {
+    let (broker, backend) = (Broker::own("impatient"), HttpBackend::start());
+    // The broker looks for late consumers once in a tick; both are read when a channel is opened.
+    let set = |name: &str, ms: u32| format!("application:set_env(rabbit, {name}, {ms}).");
+    broker.control(&["eval", &set("channel_tick_interval", 200)]);
+    broker.control(&["eval", &set("consumer_timeout", 1_000)]);
+    backend.answer("/in", Reply::json(200, "{}").held());
+    let queue = Queue::durable(&broker, "impatient");
+    queue.publish(["event-1", "event-2"]);
+    let mut siphon = lab(agent(&broker, &queue, &backend.url()), json!({})).start();
+    backend.wait_until("the first event", |log| log.running == 1);
+    siphon.wait_for_log(&[
+        "[ASYNC: orders][AMQP]",
+        "held for longer than the broker's consumer_timeout: shorten `timeout` or `retry.max`, or raise consumer_timeout",
+        "trying again",
+    ]);
+    broker.control(&["eval", &set("consumer_timeout", 1_800_000)]);
+    backend.release();
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 2 && agent["in_flight"] == 0);
+    queue.wait_for(0);
+    assert_eq!(siphon.stop(), 0);
+    assert_eq!(counts(&backend).into_keys().collect::<BTreeSet<_>>(), ids(2));
+}
+
+#[test]
 fn a_queue_that_is_deleted_is_noticed_and_declared_again() {
     let (broker, backend) = (Broker::shared(), HttpBackend::start());
     let queue = Queue::later(&broker, "deleted");

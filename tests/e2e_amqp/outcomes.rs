@@ -2,8 +2,9 @@
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
-use serde_json::json;
+use serde_json::{Value, json};
 use siphon_testkit::{HttpBackend, Reply};
+use siphon_tests::with;
 
 use crate::broker::Broker;
 use crate::lab::{agent, counts, driver, lab};
@@ -41,6 +42,11 @@ fn a_failed_event_waits_and_comes_back_without_holding_up_others() {
     queue.wait_for(0);
 }
 
+/// A failed event of this agent would wait for an hour, if it waited.
+fn waiting_an_hour(agent: Value) -> Value {
+    with(agent, json!({"extra_config": {"async/delivery": {"retry": {"base": "1h", "max": "1h"}}}}))
+}
+
 #[test]
 fn nack_discard_sends_failed_events_where_the_policy_says() {
     let (broker, backend) = (Broker::shared(), HttpBackend::start());
@@ -49,9 +55,12 @@ fn nack_discard_sends_failed_events_where_the_policy_says() {
     let definition = json!({"dead-letter-exchange": "", "dead-letter-routing-key": dead.name}).to_string();
     broker.control(&["set_policy", "--apply-to", "queues", &queue.name, &format!("^{}$", queue.name), &definition]);
     queue.publish(["poison"]);
-    let lab = lab(agent(&broker, &queue, &backend.url()), driver(json!({"nack_discard": true})));
+    let lab = lab(waiting_an_hour(agent(&broker, &queue, &backend.url())), driver(json!({"nack_discard": true})));
     let mut siphon = lab.start();
     dead.wait_for(1);
+    siphon.wait_for_log(&["event failed for good", "attempt=1", "invalid status code 500"]);
+    let figures = siphon.ask("GET", "/metrics").body;
+    assert!(figures.contains("siphon_events_settled_total{agent=\"orders\",outcome=\"reject\"} 1\n"), "{figures}");
     assert_eq!(siphon.stop(), 0);
     let message = dead.take();
     assert_eq!((message.data.as_slice(), queue.waiting()), (&b"poison"[..], 0));
@@ -65,9 +74,9 @@ fn with_auto_ack_a_failed_event_is_lost_and_not_tried_again() {
     backend.fail_first("/in", 1, Reply::status(500));
     let queue = Queue::durable(&broker, "auto");
     queue.publish(["event-1"]);
-    let lab = lab(agent(&broker, &queue, &backend.url()), driver(json!({"auto_ack": true})));
+    let lab = lab(waiting_an_hour(agent(&broker, &queue, &backend.url())), driver(json!({"auto_ack": true})));
     let mut siphon = lab.start();
-    siphon.wait_for_agent("orders", |agent| agent["failed"] == 1);
+    siphon.wait_for_agent("orders", |agent| agent["failed"] == 1 && agent["in_flight"] == 0);
     queue.publish(["event-2"]);
     siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
     assert_eq!(siphon.stop(), 0);
@@ -135,6 +144,36 @@ fn what_a_message_carries_reaches_the_backend() {
     let header = |name: &str| requests[0].header(name);
     let found = [header("content-type"), header("x-tenant"), header("x-other")];
     assert_eq!(found, [Some("application/cloudevents+json"), Some("seven"), None]);
+}
+
+#[test]
+fn every_property_of_a_message_can_stand_in_a_url_and_be_a_header() {
+    let (broker, backend) = (Broker::shared(), HttpBackend::start());
+    let queue = Queue::later(&broker, "properties");
+    let pattern = "/{topic}/{{.Topic}}/{queue}/{correlation_id}/{type}/{redelivered}/{nope}\
+                   ?r={reply_to}&a={{.App_id}}&e={expiration}&p={priority}";
+    let changes = json!({
+        "input_headers": ["Correlation-Id", "Priority"],
+        "backend": [{"host": [backend.url()], "url_pattern": pattern, "method": "POST"}]
+    });
+    let mut siphon = lab(agent(&broker, &queue, &backend.url()), changes).start();
+    siphon.wait_for_agent("orders", |agent| agent["state"] == "running");
+    let properties = BasicProperties::default()
+        .with_correlation_id("c/1".into())
+        .with_type("t?".into())
+        .with_reply_to("r&s".into())
+        .with_app_id("ä".into())
+        .with_expiration("60000".into())
+        .with_priority(7);
+    queue.publish_with("", &queue.name, &properties, ["{}"]);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.stop(), 0);
+    let request = backend.requests().swap_remove(0);
+    let name = &queue.name;
+    assert_eq!(request.path, format!("/{name}/{name}/{name}/c%2F1/t%3F/false/%7BNope%7D"));
+    assert_eq!(request.query, "r=r%26s&a=%C3%A4&e=60000&p=7");
+    let headers = ["Correlation-Id", "Priority", "Reply-To"].map(|name| request.header(name));
+    assert_eq!(headers, [Some("c/1"), Some("7"), None]);
 }
 
 #[test]

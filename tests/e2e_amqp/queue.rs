@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lapin::message::BasicGetMessage;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
-    QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use siphon_tests::eventually;
 use tokio::runtime::Runtime;
 
@@ -53,6 +53,36 @@ impl Queue {
         let declared = queue.channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default());
         queue.runtime.block_on(declared).expect("declared");
         queue
+    }
+
+    /// A durable queue that only this client's connection may use.
+    pub fn exclusive(broker: &Broker, name: &str) -> Self {
+        let queue = Self::later(broker, name);
+        let options = QueueDeclareOptions { durable: true, exclusive: true, ..QueueDeclareOptions::default() };
+        let declared = queue.channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default());
+        queue.runtime.block_on(declared).expect("declared");
+        queue
+    }
+
+    /// A client for a queue that is there already.
+    pub fn existing(broker: &Broker, name: &str) -> Self {
+        let mut queue = Self::later(broker, name);
+        queue.name = name.to_owned();
+        queue
+    }
+
+    /// An exchange of the queue's name that leads to it; returns the name.
+    pub fn bind_exchange(&self, key: &str) -> &str {
+        let name = || ShortString::from(self.name.as_str());
+        let options = ExchangeDeclareOptions { auto_delete: true, ..ExchangeDeclareOptions::default() };
+        self.runtime.block_on(async {
+            let declared = self.channel.exchange_declare(name(), ExchangeKind::Topic, options, FieldTable::default());
+            declared.await.expect("declared");
+            let (key, options) = (ShortString::from(key), QueueBindOptions::default());
+            let bound = self.channel.queue_bind(name(), name(), key, options, FieldTable::default());
+            bound.await.expect("bound");
+        });
+        &self.name
     }
 
     /// Publishes straight to the queue; returns when the broker has confirmed all.

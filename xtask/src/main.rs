@@ -12,6 +12,7 @@ mod error;
 mod install;
 mod run;
 mod sample;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -36,6 +37,7 @@ enum Task {
     Test(test::Arguments),
     Bench(bench::Arguments),
     Brokers(brokers::Arguments),
+    Soak(soak::Arguments),
     Tidy(tidy::Arguments),
     Dist(dist::Arguments),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::task(&arguments),
         Task::Bench(arguments) => bench::task(&arguments),
         Task::Brokers(arguments) => brokers::task(&arguments),
+        Task::Soak(arguments) => soak::task(&arguments),
         Task::Tidy(arguments) => tidy::task(&arguments),
         Task::Dist(arguments) => dist::task(&arguments),
     };

@@ -13,14 +13,29 @@ pub struct ItemKind(pub u32);
 impl ItemKind {
     /// An event. It gets exactly one settlement, also when its connection or partition is gone by then.
     pub const MESSAGE: Self = Self(1);
-    /// The broker is reached; messages from here on carry `handle.generation`.
+    /// The broker is reached; messages from here on carry `handle.generation`. `value` has the bits of [`Terms`].
     pub const CONNECTED: Self = Self(2);
     /// The connection of `handle.generation` is gone; `payload` says why. The driver is mending it.
     pub const LOST: Self = Self(3);
     /// `partition` belongs to somebody else now, for messages of `handle.generation` and older.
     pub const REVOKED: Self = Self(4);
-    /// `value` messages wait at the broker behind what was delivered.
+    /// `value` messages wait at the broker behind what was delivered, of `partition` where there are any.
     pub const LAG: Self = Self(5);
+}
+
+/// What holds for a source by its configuration. Once said it holds until the source's end; unknown bits are ignored.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Terms(pub u64);
+
+impl Terms {
+    pub const NONE: Self = Self(0);
+    /// A failed message is not delivered again, whatever the verdict: the host rejects it at once instead of waiting first.
+    pub const FAILURE_IS_FINAL: Self = Self(1);
+
+    /// Whether every bit of `other` is set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// Names one delivered message. Opaque to the host; only the driver judges whether it is stale.

@@ -36,7 +36,7 @@ pub use component::{Capabilities, Component, Kind, Level, Plugin, PluginRef};
 pub use error::{DriverError, ErrorKind, Finding, Res, Weight};
 pub use handshake::{ABI_REV, HANDSHAKE_SYMBOL, Handshake, MAGIC, UNWINDS};
 pub use host::{HostApi, LogLevel, LogRecord};
-pub use item::{Handle, Item, ItemKind, Outgoing};
+pub use item::{Handle, Item, ItemKind, Outgoing, Terms};
 pub use settle::{Settlement, Verdict};
 pub use table::{Next, Object, OpenArgs, Poll, SinkTable, SourceTable};
 pub use value::{Pair, Pairs, Slice};

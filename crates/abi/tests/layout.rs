@@ -9,7 +9,7 @@ use core::mem::{align_of, offset_of, size_of};
 use siphon_abi::{
     ABI_REV, Capabilities, Completion, Component, Done, Doorbell, DriverError, ErrorKind, Finding, Handle, Handshake,
     HostApi, Item, ItemKind, Kind, Level, LogLevel, LogRecord, Next, Object, OpenArgs, Outgoing, Pair, Pairs, Plugin,
-    Poll, RVec, Res, Settlement, SinkTable, Slice, SourceTable, Verdict, Weight,
+    Poll, RVec, Res, Settlement, SinkTable, Slice, SourceTable, Terms, Verdict, Weight,
 };
 
 /// `Name size/align field@offset …`, a line per type.
@@ -176,4 +176,5 @@ fn no_word_has_another_number() {
         Capabilities::SELF_HEALING,
     ];
     assert_eq!(bits.map(|b| b.0), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+    assert_eq!([Terms::NONE, Terms::FAILURE_IS_FINAL].map(|t| t.0), [0, 1]);
 }

@@ -26,6 +26,10 @@ pub fn wrong_method(allowed: &'static str) -> Answer {
     answer
 }
 
+pub fn metrics(body: String) -> Answer {
+    answer(StatusCode::OK, siphon_telemetry::metrics::CONTENT_TYPE, body.into())
+}
+
 fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     // A status of its own meaning without a body: sending one would break the connection's framing.
     let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -40,6 +40,8 @@ pub struct AgentHealth {
     pub failed: u64,
     /// Events handed back to the broker.
     pub given_back: u64,
+    /// Events that wait at the broker; `None` where the driver does not know.
+    pub lag: Option<u64>,
     /// How often connecting was tried since the agent was last connected.
     pub attempts: u64,
     pub last_error: Option<LastError>,
@@ -88,6 +90,7 @@ struct ShownAgent {
     acked: u64,
     failed: u64,
     given_back: u64,
+    lag: Option<u64>,
     attempts: u64,
     last_error: Option<ShownError>,
 }
@@ -149,6 +152,7 @@ impl From<AgentHealth> for ShownAgent {
             acked: agent.acked,
             failed: agent.failed,
             given_back: agent.given_back,
+            lag: agent.lag,
             attempts: agent.attempts,
             last_error: agent.last_error.map(ShownError::from),
         }
@@ -200,12 +204,13 @@ mod tests {
             acked: 6,
             failed: 3,
             given_back: 2,
+            lag: Some(5),
             attempts: 0,
             last_error: Some(LastError { text: "backend answered 503".into(), at: at(4) }),
         };
         let expected = concat!(
             r#"{"agent_details":{"orders":{"type":"SQLite","state":"running","last_ping":"2026-11-23T15:23:21.000Z","#,
-            r#""in_flight":1,"received":9,"acked":6,"failed":3,"given_back":2,"attempts":0,"#,
+            r#""in_flight":1,"received":9,"acked":6,"failed":3,"given_back":2,"lag":5,"attempts":0,"#,
             r#""last_error":{"text":"backend answered 503","at":"2026-11-23T15:23:20.000Z"}}},"#,
             r#""agents":{"orders":"2026-11-23 15:23:21 +0000 UTC m=+5.000000000"},"#,
             r#""now":"2026-11-23 15:23:26 +0000 UTC m=+10.000000000","status":"ok"}"#,

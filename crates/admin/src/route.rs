@@ -6,6 +6,8 @@ use http::Method;
 pub const DEBUG_PATH: &str = "/__debug";
 /// Path of the endpoint that answers with what it was sent; everything below it, too.
 pub const ECHO_PATH: &str = "/__echo";
+/// Path of the metrics.
+pub const METRICS_PATH: &str = "/metrics";
 /// Where health is unless the configuration names another path.
 pub const HEALTH_PATH: &str = "/__health";
 
@@ -14,13 +16,14 @@ pub const HEALTH_PATH: &str = "/__health";
 pub struct Routes {
     /// Path of health; `None` where it is switched off.
     pub health_path: Option<String>,
+    pub metrics: bool,
     pub debug: bool,
     pub echo: bool,
 }
 
 impl Default for Routes {
     fn default() -> Self {
-        Self { health_path: Some(HEALTH_PATH.into()), debug: false, echo: false }
+        Self { health_path: Some(HEALTH_PATH.into()), metrics: false, debug: false, echo: false }
     }
 }
 
@@ -28,6 +31,7 @@ impl Default for Routes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     Health,
+    Metrics,
     Debug,
     Echo,
     /// The path exists, but only for the methods `allowed`.
@@ -41,9 +45,11 @@ impl Routes {
     /// A trailing slash makes no difference and never a redirect: clients drop bodies when they follow one.
     pub fn route(&self, method: &Method, path: &str) -> Route {
         let is_health = self.health_path.as_deref().is_some_and(|health| is_same(path, health));
+        let is_metrics = self.metrics && is_same(path, METRICS_PATH);
         match () {
             () if is_health && method == Method::GET => Route::Health,
-            () if is_health => Route::WrongMethod { allowed: "GET" },
+            () if is_metrics && method == Method::GET => Route::Metrics,
+            () if is_health || is_metrics => Route::WrongMethod { allowed: "GET" },
             () if self.debug && is_at_or_below(path, DEBUG_PATH) => Route::Debug,
             () if self.echo && is_at_or_below(path, ECHO_PATH) => Route::Echo,
             () => Route::NotFound,
@@ -74,7 +80,7 @@ mod tests {
     }
 
     fn all() -> Routes {
-        Routes { debug: true, echo: true, ..Routes::default() }
+        Routes { metrics: true, debug: true, echo: true, ..Routes::default() }
     }
 
     #[test]
@@ -82,6 +88,15 @@ mod tests {
         let cases = [("GET", "/__health", Route::Health), ("GET", "/__health/", Route::Health)];
         check(&all(), &cases);
         check(&all(), &[("HEAD", "/__health", WRONG), ("POST", "/__health", WRONG), ("OPTIONS", "/__health", WRONG)]);
+    }
+
+    #[test]
+    fn metrics_are_for_get_only() {
+        check(&all(), &[("GET", "/metrics", Route::Metrics), ("GET", "/metrics/", Route::Metrics)]);
+        check(
+            &all(),
+            &[("HEAD", "/metrics", WRONG), ("POST", "/metrics", WRONG), ("GET", "/metrics/a", Route::NotFound)],
+        );
     }
 
     #[test]
@@ -101,8 +116,9 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_is_not_found() {
-        let none = Routes { health_path: None, debug: false, echo: false };
+        let none = Routes { health_path: None, ..Routes::default() };
         check(&none, &[("GET", "/__health", Route::NotFound), ("HEAD", "/__health", Route::NotFound)]);
+        check(&none, &[("GET", "/metrics", Route::NotFound), ("POST", "/metrics", Route::NotFound)]);
         check(&none, &[("GET", "/__debug", Route::NotFound), ("GET", "/__echo/x", Route::NotFound)]);
     }
 

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use siphon_telemetry::Metrics;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -68,6 +69,7 @@ pub struct Admin {
     routes: Routes,
     started: SystemTime,
     head_timeout: Duration,
+    metrics: Option<Metrics>,
 }
 
 impl Admin {
@@ -83,13 +85,21 @@ impl Admin {
         let failed = |source| BindError::Other { address: asked, source };
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let routes = Routes { health_path, debug, echo };
-        Ok(Self { listener, address, routes, started: SystemTime::now(), head_timeout: HEAD_TIMEOUT })
+        let routes = Routes { health_path, metrics: false, debug, echo };
+        Ok(Self { listener, address, routes, started: SystemTime::now(), head_timeout: HEAD_TIMEOUT, metrics: None })
     }
 
     /// Closes connections on which no whole request head arrives within `limit`. Default: 60 s.
     pub fn with_head_timeout(mut self, limit: Duration) -> Self {
         self.head_timeout = limit;
+        self
+    }
+
+    /// Shows these under `/metrics`. Without there is no such path.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.routes.metrics = true;
+        self.metrics = Some(metrics);
         self
     }
 
@@ -111,6 +121,7 @@ impl Admin {
             started: self.started,
             head_timeout: self.head_timeout,
             reports,
+            metrics: self.metrics.unwrap_or_default(),
             debug: Debug::default(),
         };
         let (stop, stopping) = watch::channel(());
@@ -196,6 +207,7 @@ struct Endpoints {
     started: SystemTime,
     head_timeout: Duration,
     reports: Arc<dyn HealthSource>,
+    metrics: Metrics,
     debug: Debug,
 }
 
@@ -204,6 +216,7 @@ impl Endpoints {
         let route = self.routes.route(request.method(), request.uri().path());
         let answer = match route {
             Route::Health => answer::json(StatusCode::OK, self.health()),
+            Route::Metrics => answer::metrics(self.metrics.text()),
             Route::Debug => self.debug(request).await,
             Route::Echo => echo_of(request).await,
             Route::WrongMethod { allowed } => answer::wrong_method(allowed),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use siphon_admin::{Admin, AdminSettings, AgentHealth, AgentState, BindError, HealthReport, HealthSource, LastError};
+use siphon_telemetry::{Label, Metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -136,6 +137,22 @@ fn health_can_have_another_path_or_none() {
     check(moved, "GET", "/hc", 200, &[]);
     let off = AdminSettings { health_path: None, ..settings() };
     check(off, "GET", "/__health", 404, &["404 page not found"]);
+}
+
+#[test]
+fn metrics_are_shown_as_prometheus_reads_them() {
+    let metrics = Metrics::default();
+    metrics.agent(&Label::new("orders", "SQLite")).count_received();
+    let admin = Admin::bind(settings()).expect("a free port").with_metrics(metrics);
+    with_service(admin, async |service| {
+        let answer = exchange(&service, "GET", "/metrics", b"").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+        assert!(answer.contains("\nsiphon_events_received_total{agent=\"orders\"} 1\n"), "{answer}");
+        let answer = exchange(&service, "POST", "/metrics", b"").await;
+        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET\r\n"), "{answer}");
+    });
+    check(settings(), "GET", "/metrics", 404, &["404 page not found"]);
 }
 
 #[test]

@@ -1,29 +1,56 @@
 //! One entry of an agent's `backend`.
 
-use crate::catalogue::Level;
+use crate::catalogue::{Kind, Level};
 use crate::components::Components;
 use crate::host;
 use crate::model::{Backend, Component, Encoding};
-use crate::pattern::{canonical_header, is_token, normalised};
+use crate::nearest;
+use crate::pattern::{canonical_header, is_token, normalised, placeholders};
 use crate::problem::Severity;
 use crate::root::Inherited;
 use crate::section::{Field, Section};
 use crate::tree::Value;
 use crate::weak;
 
-const ENCODINGS: [(&str, Encoding); 5] = [
+const ENCODINGS: [(&str, Encoding); 7] = [
     ("json", Encoding::Json),
     ("safejson", Encoding::SafeJson),
     ("fast-json", Encoding::Json),
+    ("xml", Encoding::Xml),
+    ("rss", Encoding::Rss),
     ("string", Encoding::String),
     ("no-op", Encoding::NoOp),
 ];
 
-/// Encodings of the reference that come with a later build.
-const ENCODINGS_NOT_YET: [&str; 3] = ["xml", "rss", "yaml"];
+/// KrakenD's enterprise edition has it and nobody says what its data looks like.
+const ENCODING_NOT_HERE: &str = "yaml";
 
-/// Namespaces that bring their own way to call a backend, so that the method says nothing about the payload.
-const OWN_TRANSPORTS: [&str; 4] = ["backend/amqp/", "backend/pubsub/", "backend/lambda", "backend/graphql"];
+/// Sets the method of its calls by itself.
+const GRAPHQL: &str = "backend/graphql";
+
+/// What drivers know about a message (design: the life of an event): the names of their params.
+const PARAMS: [&str; 20] = [
+    "topic",
+    "key",
+    "partition",
+    "offset",
+    "attempt",
+    "message_id",
+    "queue",
+    "exchange",
+    "routing_key",
+    "redelivered",
+    "delivery_count",
+    "correlation_id",
+    "reply_to",
+    "type",
+    "app_id",
+    "user_id",
+    "expiration",
+    "priority",
+    "subject",
+    "stream",
+];
 
 /// Every backend of an agent. None at all is an error.
 pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
@@ -47,13 +74,14 @@ fn entries<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
 
 fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Backend {
     let found = components.read(Level::Backend, section.field("extra_config"));
+    let is_http = !found.components.iter().any(|component| is_transport(components, component));
     let written = section.text("url_pattern").unwrap_or_default();
     let backend = Backend {
         path: section.path.clone(),
-        hosts: hosts(&section, inherited),
+        hosts: hosts(&section, is_http, inherited),
         url_pattern: normalised(&written),
         url_pattern_as_written: written,
-        method: method(&section, &found.components),
+        method: method(&section, is_http && !found.components.iter().any(|one| one.namespace == GRAPHQL)),
         encoding: encoding(&section),
         is_collection: section.boolean("is_collection"),
         target: section.text("target").unwrap_or_default(),
@@ -66,15 +94,25 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
         components: found.components,
     };
     remark(&section, &backend);
+    remark_filters(&section, &backend);
+    remark_placeholders(&section, &backend);
     service_discovery(&section);
     section.finish(Severity::Warning);
     backend
 }
 
-/// The backend's own hosts, else those of the root.
-fn hosts(section: &Section<'_>, inherited: &Inherited) -> Vec<String> {
+fn is_transport(components: &Components<'_>, component: &Component) -> bool {
+    let entry = components.catalogue.find(Level::Backend, &component.namespace);
+    entry.is_some_and(|entry| entry.kind == Kind::Transport)
+}
+
+/// The backend's own hosts, else those of the root. What is no HTTP gets its own ones as they are written, if any.
+fn hosts(section: &Section<'_>, is_http: bool, inherited: &Inherited) -> Vec<String> {
     let raw = section.boolean("disable_host_sanitize");
     let items = section.field("host").map(|field| field.items()).unwrap_or_default();
+    if !is_http {
+        return items.iter().filter_map(|item| item.read(weak::text)).collect();
+    }
     if !items.is_empty() {
         return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
     }
@@ -105,10 +143,11 @@ fn raw_host(item: &Field<'_>) -> Option<String> {
     Some(host)
 }
 
-fn method(section: &Section<'_>, components: &[Component]) -> String {
+/// `sends_payload`: a missing one is worth a warning.
+fn method(section: &Section<'_>, sends_payload: bool) -> String {
     const DEFAULT: &str = "GET";
     let Some(field) = section.field("method") else {
-        if !components.iter().any(has_own_transport) {
+        if sends_payload {
             let message = "has no method, so the event's payload goes out with a GET; write \"method\": \"POST\"";
             section.report.warning(section.at, &section.path, message);
         }
@@ -124,10 +163,6 @@ fn method(section: &Section<'_>, components: &[Component]) -> String {
     method
 }
 
-fn has_own_transport(component: &Component) -> bool {
-    OWN_TRANSPORTS.iter().any(|transport| component.namespace.starts_with(transport))
-}
-
 fn encoding(section: &Section<'_>) -> Encoding {
     let Some(field) = section.field("encoding") else { return Encoding::Json };
     let word = field.read(weak::text).unwrap_or_default().to_ascii_lowercase();
@@ -136,12 +171,12 @@ fn encoding(section: &Section<'_>) -> Encoding {
         Some(Encoding::NoOp) => {
             field.warning("with no-op every answer counts as a success: an event whose backend failed is acked")
         }
-        None if ENCODINGS_NOT_YET.contains(&word.as_str()) => {
+        None if word == ENCODING_NOT_HERE => {
             field.error(format!("the encoding {} is not in this build of siphon", field.shown()));
         }
         None if !word.is_empty() => {
             let names: Vec<&str> = ENCODINGS.iter().map(|(name, _)| *name).collect();
-            let hint = crate::nearest::hint(&word, names.iter().copied());
+            let hint = nearest::hint(&word, names.iter().copied());
             field.error(format!("the encoding {} is none of {}{hint}", field.shown(), names.join(", ")));
         }
         _ => {}
@@ -180,6 +215,35 @@ fn remark(section: &Section<'_>, backend: &Backend) {
     if let Some(field) = section.field("timeout") {
         field.read(weak::duration);
         field.notice("has no effect in an agent's backend; consumer.timeout bounds the whole pipe");
+    }
+}
+
+/// Filters that stand beside operations which take their place.
+fn remark_filters(section: &Section<'_>, backend: &Backend) {
+    let proxy = backend.components.iter().find(|component| component.namespace == "proxy");
+    let operations = proxy.and_then(|proxy| proxy.settings.get("flatmap_filter"));
+    if operations.is_none_or(|operations| matches!(&operations.value, Value::List(items) if items.is_empty())) {
+        return;
+    }
+    for field in ["allow", "deny", "mapping"].into_iter().filter_map(|key| section.field(key)) {
+        field.warning("is ignored, because flatmap_filter is given");
+    }
+}
+
+/// Names that nothing may ever give a value. Scripts and drivers of others can, so they are allowed.
+fn remark_placeholders(section: &Section<'_>, backend: &Backend) {
+    let Some(field) = section.field("url_pattern") else { return };
+    for name in placeholders(&backend.url_pattern) {
+        let lower = name.to_ascii_lowercase();
+        if PARAMS.contains(&lower.as_str()) || lower.starts_with("resp") || lower.starts_with("jwt.") {
+            continue;
+        }
+        match nearest::nearest(&lower, PARAMS.iter().copied()) {
+            Some(known) => field.warning(format!("no driver gives {{{lower}}} a value; did you mean {{{known}}}?")),
+            None => field.notice(format!(
+                "{{{name}}} is no name that siphon's own drivers give; without a value it is sent as it stands"
+            )),
+        }
     }
 }
 

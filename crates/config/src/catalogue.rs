@@ -35,6 +35,8 @@ pub enum Kind {
     /// Of these an agent has exactly one.
     Driver,
     Component,
+    /// A component that answers for a backend in the place of HTTP: the backend needs no host and no method.
+    Transport,
 }
 
 /// What happens to keys that the schema does not know.

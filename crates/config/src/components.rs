@@ -15,6 +15,9 @@ use crate::tree::{Entry, Node, Position, Value, join};
 const OWN: [(Level, &str); 3] =
     [(Level::Service, "telemetry/logging"), (Level::Service, "router"), (Level::Agent, "async/delivery")];
 
+/// Namespaces of which a user wants metrics above all.
+const METRICS: [&str; 4] = ["telemetry/opentelemetry", "telemetry/metrics", "telemetry/opencensus", "telemetry/influx"];
+
 /// What `extra_config` objects are read against, and what was noticed while reading them.
 pub(crate) struct Components<'a> {
     pub catalogue: &'a Catalogue,
@@ -142,9 +145,12 @@ impl<'a> Components<'a> {
             }
             Sort::EndpointOnly => self.endpoint_only.borrow_mut().push((at, path)),
             Sort::Component => {
-                let message =
-                    format!("{:?} is not in this build of siphon; remove it or use a build that has it", known.name);
-                self.report.error(at, &path, message);
+                let remedy = if METRICS.contains(&known.name) {
+                    "remove it: siphon shows its metrics under /metrics, in Prometheus' format"
+                } else {
+                    "remove it or use a build that has it"
+                };
+                self.report.error(at, &path, format!("{:?} is not in this build of siphon; {remedy}", known.name));
             }
         }
     }

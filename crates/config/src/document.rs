@@ -87,6 +87,11 @@ impl Document {
         self
     }
 
+    /// The whole file as it was parsed.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
     /// Where the plugins are: needed before they are loaded, and before the rest can be checked. What is wrong with
     /// it, [`Document::check`] says.
     pub fn plugin_settings(&self) -> PluginSettings {

@@ -174,7 +174,8 @@ impl Default for Delivery {
 pub struct Backend {
     /// `async_agent[2].backend[0]`.
     pub path: String,
-    /// Scheme, name and port, without a trailing slash; as in the file with `disable_host_sanitize`. At least one.
+    /// Scheme, name and port, without a trailing slash; as in the file with `disable_host_sanitize`. At least one,
+    /// except for a backend that is not called over HTTP.
     pub hosts: Vec<String>,
     /// Begins with one slash. `{placeholder}` and `{{.Placeholder}}` both stand as `{Placeholder}`, first letter upper-case.
     pub url_pattern: String,
@@ -202,6 +203,8 @@ pub struct Backend {
 pub enum Encoding {
     Json,
     SafeJson,
+    Xml,
+    Rss,
     String,
     NoOp,
 }

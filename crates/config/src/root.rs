@@ -16,6 +16,8 @@ use crate::weak;
 /// Default of the root's `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const PORT: u16 = 8080;
+/// Where the admin service shows its metrics, always.
+const METRICS_PATH: &str = "/metrics";
 const HEALTH_PATH: &str = "/__health";
 /// Go's default between TCP keep-alive probes.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -155,6 +157,11 @@ fn health_path(root: &Section<'_>, found: &Found<'_>) -> Option<String> {
         && path.as_ref().is_some_and(|path| !path.starts_with('/'))
     {
         field.error(format!("{} has to begin with a slash", field.shown()));
+    }
+    if let Some(field) = router.field("health_path")
+        && path.as_ref().is_some_and(|path| path.trim_end_matches('/') == METRICS_PATH)
+    {
+        field.error(format!("{} is the path of the metrics; choose another", field.shown()));
     }
     without_effect(&router, &ROUTER_WITHOUT_EFFECT);
     router.finish(Severity::Warning);

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentConnected, AgentDrained, EventFailed, FailureLog};
+use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, EventFailed, FailureLog};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::deliveries::Deliveries;
 use crate::delivery::Reconnect;
 use crate::outage::Outage;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
+use crate::status::age_of;
 use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
 
 /// How long a driver may take to send the last settlements and say goodbye.
@@ -47,6 +48,8 @@ pub(crate) struct Agent {
     pub(crate) outage: Option<Outage>,
     /// Handles of this connection that are in the pipe.
     pub(crate) in_pipe: Vec<Handle>,
+    /// The end of the grace period, once it has begun.
+    pub(crate) drains_until: Option<Instant>,
 }
 
 /// Why a connection ended.
@@ -114,7 +117,7 @@ impl Agent {
             turn.is_dry |= places > 0 && taken == 0;
             turn.has_rung = places == 0 && taken > 0;
         }
-        self.status.set_load(self.deliveries.running(), self.deliveries.waiting());
+        self.show_load();
         Ok(())
     }
 
@@ -122,15 +125,21 @@ impl Agent {
     fn arrived(&mut self, arrival: Arrival) -> Option<Event> {
         match arrival {
             Arrival::Event(event) => {
-                self.status.count_received();
+                self.status.metrics().count_received();
                 self.deliveries.started();
                 self.in_pipe.push(event.handle());
                 return Some(event);
             }
-            Arrival::Connected { .. } => self.connected(),
+            Arrival::Connected { terms, .. } => {
+                self.deliveries.agree(terms);
+                self.connected();
+            }
             Arrival::Lost { generation, reason } => self.being_mended(generation, reason),
-            Arrival::Revoked { partition, generation } => self.deliveries.revoked(partition, generation),
-            Arrival::Lag(lag) => self.status.set_lag(lag),
+            Arrival::Revoked { partition, generation } => {
+                self.deliveries.revoked(partition, generation);
+                self.status.metrics().forget_lag_of(partition);
+            }
+            Arrival::Lag { partition, count } => self.status.metrics().set_lag(partition, count),
         }
         None
     }
@@ -144,10 +153,22 @@ impl Agent {
         AgentConnected.emit(&self.spec.label);
     }
 
+    fn show_load(&self) {
+        self.status.metrics().set_load(self.deliveries.running(), self.deliveries.waiting());
+    }
+
+    /// Tells that there is no connection, and when the next try is made.
+    pub(crate) fn not_connected(&self, reason: &str, wait: Duration) {
+        self.status.metrics().count_reconnect();
+        self.status.metrics().forget_lag();
+        AgentLost { reason, wait }.emit(&self.spec.label);
+    }
+
     /// Hands settlements to the driver; what does not fit waits for its doorbell.
     fn flush(&mut self, source: &Source) {
         if !self.deliveries.unsent().is_empty() {
             let taken = source.settle(self.deliveries.unsent());
+            self.status.count_settled(&self.deliveries.unsent()[..taken]);
             self.deliveries.sent(taken);
         }
     }
@@ -202,7 +223,9 @@ impl Agent {
     pub(crate) fn finished(&mut self, finished: Finished) {
         let Finished { event, failure, epoch } = finished;
         if epoch != self.epoch {
-            return self.deliveries.finished_stale();
+            self.status.count_lost(1);
+            self.deliveries.finished_stale();
+            return self.show_load();
         }
         let handle = event.handle();
         if let Some(place) = self.in_pipe.iter().position(|own| *own == handle) {
@@ -211,6 +234,7 @@ impl Agent {
         match failure {
             None => {
                 self.status.count_acked();
+                self.status.metrics().observe_age(age_of(&event));
                 self.deliveries.succeeded(&event);
             }
             Some(failure) => self.failed(event, &failure),
@@ -218,15 +242,18 @@ impl Agent {
     }
 
     fn failed(&mut self, event: Event, failure: &Failure) {
-        let name = name_of(&event);
+        let (name, age) = (name_of(&event), age_of(&event));
         let failed = self.deliveries.failed(event, failure, Instant::now(), fastrand::f64());
-        self.status.count_failed();
+        self.status.count_failed(failure);
         self.status.failed_with(&failure.message);
         if failed.is_given_back {
             self.status.count_given_back();
         }
-        let line =
-            EventFailed { event: &name, attempt: failed.attempt, error: &failure.message, wait: rounded(failed.wait) };
+        if failed.wait.is_none() {
+            self.status.metrics().observe_age(age);
+        }
+        let (attempt, wait) = (failed.attempt, failed.wait.map(rounded));
+        let line = EventFailed { event: &name, attempt, error: &failure.message, wait };
         self.failures.record(line, std::time::Instant::now());
     }
 
@@ -234,7 +261,9 @@ impl Agent {
     async fn lost(&mut self, source: Source, end: SourceEnd) -> DriverError {
         self.flush(&source);
         let closed = hurried(self.shutdown.clone(), source.close(CLOSE)).await;
-        self.deliveries.forget_connection();
+        let lost = self.deliveries.forget_connection();
+        self.status.count_lost(lost);
+        self.show_load(); // nobody else does until the next connection
         self.in_pipe.clear();
         self.outage = None;
         // From here on, not from the next connection on: what leaves the pipe between the two must not be settled there.
@@ -248,10 +277,11 @@ impl Agent {
     /// Gives back what waits, lets the pipe finish within the grace period, settles, says goodbye.
     async fn drain<F: Future<Output = Finished>>(&mut self, mut source: Source, pipe: &mut FuturesUnordered<F>) {
         let start = Instant::now();
+        let until = *self.drains_until.insert(start + self.spec.drain);
         let before = self.in_pipe.len();
         drop(source.pause(true)); // asked, and not awaited: a driver that stalls must not hold up the end
         let mut given_back = self.deliveries.drain() + self.return_arrivals(&mut source);
-        given_back += self.finish_pipe(&mut source, pipe, start + self.spec.drain).await;
+        given_back += self.finish_pipe(&mut source, pipe, until).await;
         pipe.clear(); // before its events go back: nobody else may work on them at the same time
         let abandoned = std::mem::take(&mut self.in_pipe);
         abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));
@@ -268,6 +298,7 @@ impl Agent {
         let mut count = 0;
         let mut give_back = |arrival| {
             if let Arrival::Event(event) = arrival {
+                self.status.metrics().count_received();
                 self.deliveries.abandon(event.handle());
                 count += 1;
             }
@@ -295,6 +326,7 @@ impl Agent {
                 () = sleep_until(until) => break,
             }
             self.flush(source);
+            self.show_load();
         }
         given_back
     }

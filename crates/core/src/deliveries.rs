@@ -2,16 +2,19 @@
 //!
 //! No socket, no task, no clock: time comes in as an argument.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use siphon_abi::Capabilities;
+use siphon_abi::{Capabilities, Terms};
 use tokio::time::Instant;
 
 use crate::delivery::{Attempts, Decision, Policy, TokenBucket, Waiting};
 use crate::plugin::{Event, Handle, Settlement, Verdict};
 use crate::{AgentSpec, Failure};
+
+mod gone;
+
+use gone::Gone;
 
 /// Accounts of the events that one agent has taken and not settled.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Deliveries {
     running: usize,
     unsent: Vec<Settlement>,
     gone: Gone,
+    /// What the open source has said about itself.
+    terms: Terms,
     /// The process ends: nothing waits any more.
     is_draining: bool,
 }
@@ -43,7 +48,8 @@ enum Held {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failed {
     pub attempt: u32,
-    pub wait: Duration,
+    /// When it comes back; `None`: it was rejected.
+    pub wait: Option<Duration>,
     /// Whether it went back to the broker right away.
     pub is_given_back: bool,
 }
@@ -61,6 +67,7 @@ impl Deliveries {
             running: 0,
             unsent: Vec::new(),
             gone: Gone::default(),
+            terms: Terms::NONE,
             is_draining: false,
         }
     }
@@ -98,13 +105,23 @@ impl Deliveries {
         self.settle(event.handle(), Verdict::ACK, Duration::ZERO);
     }
 
+    /// The source has said what holds for it.
+    pub(crate) fn agree(&mut self, terms: Terms) {
+        self.terms = Terms(self.terms.0 | terms.0);
+    }
+
     /// `random` is uniform in `0.0..1.0`.
     pub(crate) fn failed(&mut self, event: Event, failure: &Failure, now: Instant, random: f64) -> Failed {
         self.running = self.running.saturating_sub(1);
         let attempt = event.attempt().unwrap_or_else(|| self.attempts.fail(identity(&event)));
+        if self.terms.has(Terms::FAILURE_IS_FINAL) && !self.gone.has(event.handle(), event.partition()) {
+            self.attempts.succeed(identity(&event)); // there is no later attempt to count
+            self.settle(event.handle(), Verdict::REJECT, Duration::ZERO);
+            return Failed { attempt, wait: None, is_given_back: true };
+        }
         let Decision::Retry { after: wait } = self.policy.decide(attempt, failure, random);
         let is_given_back = self.retry(event, wait, now);
-        Failed { attempt, wait, is_given_back }
+        Failed { attempt, wait: Some(wait), is_given_back }
     }
 
     /// Sends a failed event on its way: with its delay where the broker can delay, else it is held, else it stays.
@@ -171,11 +188,15 @@ impl Deliveries {
         self.give_back_if(is_theirs, Verdict::REQUEUE);
     }
 
-    /// The source is gone with everything that was not settled.
-    pub(crate) fn forget_connection(&mut self) {
+    /// The source is gone with everything that was not settled. Returns how many events that are, those in the pipe not
+    /// counted.
+    pub(crate) fn forget_connection(&mut self) -> usize {
+        let lost = self.waiting.len() + self.unsent.len();
         self.waiting = Waiting::default();
         self.gone = Gone::default();
+        self.terms = Terms::NONE;
         self.unsent.clear();
+        lost
     }
 
     /// Gives an event back untouched: it was in the pipe when the grace period ended.
@@ -233,31 +254,6 @@ impl Deliveries {
     fn settle(&mut self, handle: Handle, verdict: Verdict, delay: Duration) {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self.unsent.push(Settlement { handle, verdict, reserved: 0, delay_ms });
-    }
-}
-
-/// What a connection has lost: an event of it that fails later must not be kept.
-#[derive(Debug, Default)]
-struct Gone {
-    /// The newest generation whose connection is gone.
-    lost: Option<u64>,
-    /// The newest generation of each partition that was revoked.
-    revoked: HashMap<i32, u64>,
-}
-
-impl Gone {
-    fn lose(&mut self, generation: u64) {
-        self.lost = self.lost.max(Some(generation));
-    }
-
-    fn revoke(&mut self, partition: i32, generation: u64) {
-        let newest = self.revoked.entry(partition).or_insert(generation);
-        *newest = generation.max(*newest);
-    }
-
-    fn has(&self, handle: Handle, partition: Option<i32>) -> bool {
-        let revoked = partition.and_then(|partition| self.revoked.get(&partition)).copied();
-        self.lost.max(revoked).is_some_and(|generation| handle.generation <= generation)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Connections that their drivers mend by themselves: how long that may take before it counts as failed.
 
 use siphon_abi::ErrorKind;
-use siphon_telemetry::AgentLost;
 use tokio::time::Instant;
 
 use crate::AgentState;
@@ -25,7 +24,7 @@ impl Agent {
         self.status.set_state(AgentState::Connecting);
         let lasted = self.connected_at.take().map(|since| since.elapsed());
         let wait = self.reconnect.mending(lasted, fastrand::f64());
-        AgentLost { reason: &reason, wait: rounded(wait) }.emit(&self.spec.label);
+        self.not_connected(&reason, rounded(wait));
         self.outage = Some(Outage { reason, until: Instant::now() + wait });
     }
 
@@ -37,7 +36,7 @@ impl Agent {
             return Some(DriverError { kind: ErrorKind::CONNECTION, path: String::new(), message: outage.reason });
         };
         self.status.set_attempts(self.reconnect.attempt());
-        AgentLost { reason: &outage.reason, wait: rounded(after) }.emit(&self.spec.label);
+        self.not_connected(&outage.reason, rounded(after));
         self.outage = Some(Outage { until: Instant::now() + after, ..outage });
         None
     }

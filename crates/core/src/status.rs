@@ -1,37 +1,25 @@
 //! What an agent looks like from outside. Agents write, health reads; nobody waits for anybody.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where an agent's supervisor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AgentState {
-    Connecting,
-    Running,
-    Paused,
-    /// Gave up; see the last error.
-    Failed,
-    /// Ended as asked.
-    Stopped,
-}
+pub use siphon_telemetry::AgentState;
+use siphon_telemetry::metrics::{Age, FailedBy, Settled};
+use siphon_telemetry::{AgentMetrics, Label, Metrics};
+use tokio::time::Instant;
 
-const STATES: [AgentState; 5] =
-    [AgentState::Connecting, AgentState::Running, AgentState::Paused, AgentState::Failed, AgentState::Stopped];
+use crate::plugin::{Event, Settlement, Verdict};
+use crate::{Failure, FailureKind};
 
 /// Live figures of one agent.
 #[derive(Debug)]
 pub struct AgentStatus {
+    metrics: AgentMetrics,
     state: AtomicU8,
-    in_flight: AtomicUsize,
-    waiting: AtomicUsize,
-    received: AtomicU64,
     acked: AtomicU64,
-    failed: AtomicU64,
     given_back: AtomicU64,
     attempts: AtomicU32,
-    lag: AtomicI64,
     last_ping_ms: AtomicI64,
     last_error: Mutex<Option<(SystemTime, String)>>,
 }
@@ -59,39 +47,49 @@ pub struct Snapshot {
 }
 
 impl Default for AgentStatus {
+    /// With metrics that nobody shows.
     fn default() -> Self {
-        Self {
-            state: AtomicU8::new(AgentState::Connecting as u8),
-            in_flight: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            received: AtomicU64::new(0),
-            acked: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            given_back: AtomicU64::new(0),
-            attempts: AtomicU32::new(0),
-            lag: AtomicI64::new(-1),
-            last_ping_ms: AtomicI64::new(i64::MIN),
-            last_error: Mutex::new(None),
-        }
+        Self::new(Metrics::default().agent(&Label::new("", "")))
     }
 }
 
 impl AgentStatus {
+    /// An agent that begins to connect. What health shows and what metrics show are one.
+    pub fn new(metrics: AgentMetrics) -> Self {
+        let status = Self {
+            metrics,
+            state: AtomicU8::default(),
+            acked: AtomicU64::new(0),
+            given_back: AtomicU64::new(0),
+            attempts: AtomicU32::new(0),
+            last_ping_ms: AtomicI64::new(i64::MIN),
+            last_error: Mutex::new(None),
+        };
+        status.set_state(AgentState::Connecting);
+        status
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let ping = self.last_ping_ms.load(Ordering::Relaxed);
+        let (in_flight, waiting) = self.metrics.load();
         Snapshot {
-            state: STATES[usize::from(self.state.load(Ordering::Relaxed)) % STATES.len()],
-            in_flight: self.in_flight.load(Ordering::Relaxed),
-            waiting: self.waiting.load(Ordering::Relaxed),
-            received: self.received.load(Ordering::Relaxed),
+            state: AgentState::ALL[usize::from(self.state.load(Ordering::Relaxed)) % AgentState::ALL.len()],
+            in_flight,
+            waiting,
+            received: self.metrics.received(),
             acked: self.acked.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
+            failed: self.metrics.failed(),
             given_back: self.given_back.load(Ordering::Relaxed),
             attempts: self.attempts.load(Ordering::Relaxed),
-            lag: u64::try_from(self.lag.load(Ordering::Relaxed)).ok(),
+            lag: self.metrics.lag(),
             last_ping: u64::try_from(ping).ok().map(|ms| UNIX_EPOCH + Duration::from_millis(ms)),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// The same figures, as `/metrics` has them.
+    pub fn metrics(&self) -> &AgentMetrics {
+        &self.metrics
     }
 
     /// The agent's task panicked: whoever joined it says so.
@@ -102,31 +100,44 @@ impl AgentStatus {
 
     pub(crate) fn set_state(&self, state: AgentState) {
         self.state.store(state as u8, Ordering::Relaxed);
+        self.metrics.set_state(state);
     }
 
     pub(crate) fn set_attempts(&self, attempts: u32) {
         self.attempts.store(attempts, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_load(&self, in_flight: usize, waiting: usize) {
-        self.in_flight.store(in_flight, Ordering::Relaxed);
-        self.waiting.store(waiting, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_lag(&self, lag: u64) {
-        self.lag.store(i64::try_from(lag).unwrap_or(i64::MAX), Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_received(&self) {
-        self.received.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn count_acked(&self) {
         self.acked.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_failed(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_failed(&self, failure: &Failure) {
+        self.metrics.count_failed(match failure.kind {
+            FailureKind::Status(_) => FailedBy::Status,
+            FailureKind::Timeout => FailedBy::Timeout,
+            FailureKind::Connect => FailedBy::Connect,
+            FailureKind::Invalid => FailedBy::Invalid,
+            FailureKind::Panic => FailedBy::Panic,
+            FailureKind::Other => FailedBy::Other,
+        });
+    }
+
+    /// The driver has taken these.
+    pub(crate) fn count_settled(&self, settlements: &[Settlement]) {
+        for settlement in settlements {
+            let verdict = match settlement.verdict {
+                Verdict::ACK => Settled::Ack,
+                Verdict::RETRY => Settled::Retry,
+                Verdict::REJECT => Settled::Reject,
+                _ => Settled::Requeue,
+            };
+            self.metrics.count_settled(verdict, 1);
+        }
+    }
+
+    /// Events that nobody can be told about any more.
+    pub(crate) fn count_lost(&self, count: usize) {
+        self.metrics.count_settled(Settled::Lost, count);
     }
 
     pub(crate) fn count_given_back(&self) {
@@ -141,5 +152,13 @@ impl AgentStatus {
     pub(crate) fn failed_with(&self, error: &str) {
         let error = Some((SystemTime::now(), error.to_owned()));
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+/// That of the message, where it says when it was sent.
+pub(crate) fn age_of(event: &Event) -> Age {
+    match event.timestamp() {
+        Some(sent) => Age::SinceSent(SystemTime::now().duration_since(sent).unwrap_or_default()),
+        None => Age::SinceTaken(Instant::now().saturating_duration_since(event.taken())),
     }
 }

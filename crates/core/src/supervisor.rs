@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentFailed, AgentLost, AgentStarted, FailureLog};
+use siphon_telemetry::{AgentFailed, AgentStarted, FailureLog};
 use tokio::time::Instant;
 
 use crate::connection::{Agent, ConnectionEnd, Finished, rounded};
@@ -46,6 +46,7 @@ pub async fn supervise<H: Handler>(
         reconnect,
         outage: None,
         in_pipe: Vec::new(),
+        drains_until: None,
     };
     let start = |event: Event, epoch: u64| {
         let handler = Arc::clone(&handler);
@@ -56,6 +57,7 @@ pub async fn supervise<H: Handler>(
     };
     let end = agent.connect_again_and_again(&start).await;
     agent.ended(&end);
+    agent.finish(&*handler).await;
     end
 }
 
@@ -79,7 +81,7 @@ impl Agent {
             let Next::Again { after } = self.reconnect.lost(lasted, error.is_temporary(), fastrand::f64()) else {
                 return self.give_up(&error);
             };
-            AgentLost { reason: &error.to_string(), wait: rounded(after) }.emit(&self.spec.label);
+            self.not_connected(&error.to_string(), rounded(after));
             if self.sleep(after, &mut pipe).await {
                 return AgentEnd::Drained;
             }
@@ -117,9 +119,25 @@ impl Agent {
         AgentEnd::Failed(reason)
     }
 
+    /// Lets the handler finish what it does besides, within what is left of the grace period.
+    async fn finish(&self, handler: &impl Handler) {
+        let until = self.drains_until.unwrap_or_else(|| Instant::now() + self.spec.drain);
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            () = handler.finish() => {}
+            () = shutdown.reached(Phase::Ending) => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+
     fn ended(&self, end: &AgentEnd) {
         self.failures.finish(std::time::Instant::now());
-        self.status.set_load(0, 0);
+        if matches!(end, AgentEnd::Failed(_)) {
+            self.status.count_lost(self.deliveries.running());
+        }
+        self.status.metrics().set_load(0, 0);
+        self.status.metrics().forget_lag();
         self.status.set_state(match end {
             AgentEnd::Drained => AgentState::Stopped,
             AgentEnd::Failed(_) => AgentState::Failed,

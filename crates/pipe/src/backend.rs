@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, RETRY_AFTER};
-use ::http::{Method, Request as HttpRequest};
+use ::http::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use ::http::{Method, Request as HttpRequest, StatusCode};
+use bytes::Bytes;
 use siphon_config::model::{Backend, Encoding};
 use siphon_telemetry::redact;
 
+use crate::components::Checked;
 use crate::decode::decode;
 use crate::error::PipeError;
 use crate::filter::Filter;
-use crate::http::{Answer, Client, Outgoing, RedirectPolicy};
+use crate::http::{Answer, Exchange, Outgoing};
 use crate::json::{Json, Object};
 use crate::message::{Request, Response};
 use crate::stage::{Context, Stage, StageFuture, ready};
@@ -77,17 +79,16 @@ pub(crate) fn method(name: &str) -> Result<Method, String> {
 
 /// Last stage of a backend: calls over HTTP, judges the status, decodes, filters.
 pub(crate) struct HttpCall {
-    pub client: Arc<Client>,
-    pub redirect: RedirectPolicy,
+    pub exchange: Box<dyn Exchange>,
     pub reading: Reading,
 }
 
 impl Stage for HttpCall {
-    fn call<'a>(&'a self, request: Request, _context: &'a Context) -> StageFuture<'a> {
+    fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         let Request { method, url, headers, body, .. } = request;
-        let call = Outgoing { method, url, headers, body };
+        let call = Outgoing::new(method, url, headers, body);
         Box::pin(async move {
-            match self.client.send(call, self.redirect).await {
+            match self.exchange.exchange(call, context).await {
                 Ok(answer) => self.reading.read(answer).await.into(),
                 Err(error) => error.into(),
             }
@@ -107,14 +108,17 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub fn new(backend: &Backend, method: Method) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// As [`Filter::new`].
+    pub fn new(backend: &Backend, method: Method) -> Checked<Self> {
+        Ok(Self {
             method,
             pattern: redact::url(&backend.url_pattern_as_written).into(),
             encoding: backend.encoding,
             is_collection: backend.is_collection,
-            filter: Some(Filter::new(backend)).filter(|filter| !filter.is_empty()),
-        }
+            filter: Some(Filter::new(backend)?).filter(|filter| !filter.is_empty()),
+        })
     }
 
     async fn read(&self, answer: Answer) -> Result<Response, PipeError> {
@@ -124,23 +128,40 @@ impl Reading {
         if !answer.status.is_success() {
             return Err(self.refused(answer).await);
         }
-        let body = answer.read().await?;
-        let data = decode(self.encoding, self.is_collection, &body).map_err(|reason| self.undecodable(reason))?;
+        self.decoded(&answer.read().await?)
+    }
+
+    fn decoded(&self, body: &[u8]) -> Result<Response, PipeError> {
+        let data = decode(self.encoding, self.is_collection, body).map_err(|reason| self.undecodable(reason))?;
         Ok(Response::complete(match &self.filter {
             Some(filter) => filter.apply(data),
             None => data,
         }))
     }
 
+    /// A reply that came over no connection, judged and read like one that did. `source` stands for the URL in errors.
+    pub fn local(&self, status: StatusCode, body: Bytes, source: &str) -> Result<Response, PipeError> {
+        if self.encoding == Encoding::NoOp {
+            let (status, data) = (Some(status.as_u16()), Json::object(Object::new()));
+            return Ok(Response { data, complete: true, status, headers: HeaderMap::new(), raw: Some(body) });
+        }
+        if status.is_success() {
+            return self.decoded(&body);
+        }
+        Err(PipeError::Status {
+            code: status.as_u16(),
+            method: self.method.clone(),
+            pattern: Arc::clone(&self.pattern),
+            url: source.to_owned(),
+            retry_after: None,
+        })
+    }
+
     /// `no-op`: whatever came is a success.
     async fn as_it_came(&self, answer: Answer) -> Result<Response, PipeError> {
-        let (status, mut headers) = (Some(answer.status.as_u16()), answer.headers.clone());
-        if answer.is_packed() {
-            // They are about the packed body, which nobody sees.
-            headers.remove(CONTENT_ENCODING);
-            headers.remove(CONTENT_LENGTH);
-        }
-        let raw = Some(answer.read().await?);
+        let mut answer = answer;
+        let raw = Some(answer.load().await?);
+        let (status, headers) = (Some(answer.status.as_u16()), answer.headers);
         Ok(Response { data: Json::object(Object::new()), complete: true, status, headers, raw })
     }
 

@@ -3,17 +3,28 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+pub(crate) mod graphql;
 pub(crate) mod http_client;
+pub(crate) mod proxy;
+pub(crate) mod static_data;
+pub(crate) mod static_files;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
-use crate::http::{Client, RedirectPolicy};
+use crate::fixed::Fixed;
+use crate::flatmap::Flatmap;
+use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
+use crate::reference::Reference;
 use crate::stage::Stage;
 
-static TABLE: &[Entry] = &[http_client::ENTRY];
+static TABLE: &[Entry] =
+    &[proxy::AGENT, proxy::BACKEND, graphql::ENTRY, http_client::ENTRY, static_data::ENTRY, static_files::ENTRY];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {
@@ -54,6 +65,12 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how an agent's backends become one.
+    Join(fn(&Component, &mut Joining) -> Checked<()>),
+    /// A change of what a backend is among the others.
+    Part(fn(&Component, &Site<'_>, &mut Part) -> Checked<()>),
+    /// A part of a backend's HTTP call, below all stages and above the status, encoding and filters.
+    Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
 }
@@ -63,6 +80,57 @@ pub type BuildStage = fn(&Component, &Site<'_>, Box<dyn Stage>) -> Checked<Box<d
 
 /// From configuration to what answers instead of an HTTP backend. It applies the backend's encoding and filters itself.
 pub type BuildTransport = fn(&Component, &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+/// Where a component stands in the stack of an HTTP call; see [`Exchange`]. Of equal layers the table's order counts,
+/// the outermost first.
+#[derive(Clone, Copy)]
+pub enum Layer {
+    /// Around redirects and all below: sees the call once, and the last answer.
+    AroundCall(BuildLayer),
+    /// Below redirects: sees each request that goes out.
+    AroundHop(BuildLayer),
+    /// Makes the call in its own way, in the place of redirects, hops and connections. At most one for a backend.
+    Instead(BuildCaller),
+}
+
+/// From configuration and what is below to the layer around it.
+pub type BuildLayer = fn(&Component, &Site<'_>, Box<dyn Exchange>) -> Checked<Box<dyn Exchange>>;
+
+/// From configuration to what calls in its own way.
+pub type BuildCaller = fn(&Component, &Site<'_>) -> Checked<Box<dyn Exchange>>;
+
+/// Backends that are not HTTP and that this crate does not know: those of plugins.
+pub trait Transports {
+    /// Whether one of them answers to this namespace in a backend.
+    fn has(&self, namespace: &str) -> bool;
+
+    /// What answers for the backend of `site`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the component's settings.
+    fn build(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>>;
+}
+
+/// No plugin brings any.
+pub struct NoTransports;
+
+impl Transports for NoTransports {
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn build(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+}
+
+/// What a component may be: built in, or brought by a plugin.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'k> {
+    pub table: &'static [Entry],
+    pub transports: &'k dyn Transports,
+}
 
 /// Where a component stands, and what it may use.
 #[derive(Clone, Copy)]
@@ -83,9 +151,36 @@ pub struct CallOptions {
     pub(crate) redirect: RedirectPolicy,
 }
 
+/// How an agent's backends become one; the default without any component: all at once, merged.
+#[derive(Debug, Default)]
+pub struct Joining {
+    pub(crate) is_sequential: bool,
+    pub(crate) propagated: Vec<Propagated>,
+    /// On the merged data, when no backend failed.
+    pub(crate) flatmap: Option<Flatmap>,
+    pub(crate) fixed: Option<Fixed>,
+}
+
+/// A value of a reply that later backends may use though their `url_pattern` does not name it.
+#[derive(Debug)]
+pub(crate) struct Propagated {
+    pub reference: Reference,
+    /// Where the configuration says so.
+    pub path: String,
+}
+
+/// What a backend is among the others; the default without any component: one whose answer counts.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Part {
+    /// The time limit of a shadow; `None`: no shadow.
+    pub(crate) shadow: Option<Duration>,
+    /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
+    pub(crate) has_flatmap: bool,
+}
+
 /// The components of one level of one agent, checked against the table.
 pub(crate) struct Components<'c> {
-    table: &'static [Entry],
+    known: Known<'c>,
     level: Level,
     given: &'c [Component],
 }
@@ -94,11 +189,21 @@ impl<'c> Components<'c> {
     /// # Errors
     ///
     /// One problem for each component that this build lacks at this level.
-    pub fn new(table: &'static [Entry], level: Level, given: &'c [Component]) -> Checked<Self> {
-        let components = Self { table, level, given };
-        let is_known = |component: &&Component| components.entry(component).is_some();
+    pub fn new(known: Known<'c>, level: Level, given: &'c [Component]) -> Checked<Self> {
+        let components = Self { known, level, given };
+        let is_known =
+            |component: &&Component| components.entry(component).is_some() || components.is_foreign(component);
         let strangers: Vec<_> = given.iter().filter(|component| !is_known(component)).map(lacking).collect();
         if strangers.is_empty() { Ok(components) } else { Err(strangers) }
+    }
+
+    fn is_foreign(&self, component: &Component) -> bool {
+        self.level == Level::Backend && self.known.transports.has(&component.namespace)
+    }
+
+    /// The component of a plugin that answers for this backend.
+    fn foreign(&self) -> Option<&'c Component> {
+        self.given.iter().find(|component| self.is_foreign(component))
     }
 
     fn entry(&self, component: &Component) -> Option<&'static Entry> {
@@ -107,7 +212,7 @@ impl<'c> Components<'c> {
 
     fn entries(&self) -> impl DoubleEndedIterator<Item = &'static Entry> + use<> {
         let level = self.level;
-        self.table.iter().filter(move |entry| entry.level == level)
+        self.known.table.iter().filter(move |entry| entry.level == level)
     }
 
     /// What is configured, outermost first.
@@ -123,7 +228,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Transport(_) => Ok(inner),
+            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
         })
     }
 
@@ -131,18 +236,89 @@ impl<'c> Components<'c> {
     ///
     /// # Errors
     ///
-    /// What the component finds; one problem for each transport after the first.
+    /// What the component finds; one problem for each transport after the first, and for each layer of an HTTP call
+    /// that is not made.
     pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Box<dyn Stage>>> {
-        let mut found = self.configured().filter_map(|(entry, component)| match entry.build {
-            Build::Transport(build) => Some((build, component)),
+        let found = self.one(|build| match build {
+            Build::Transport(build) => Some(build),
             _ => None,
-        });
-        let Some((build, first)) = found.next() else { return Ok(None) };
+        })?;
+        let is_layer = |build: Build| matches!(build, Build::Exchange(_));
+        match (found, self.foreign()) {
+            (None, None) => Ok(None),
+            (Some((_, first)), Some(second)) => {
+                let message = format!("{} answers for this backend already; keep one", first.namespace);
+                Err(vec![second.problem("", &message)])
+            }
+            (Some((build, component)), None) => {
+                self.refuse_beside(component, is_layer)?;
+                build(component, site).map(Some)
+            }
+            (None, Some(component)) => {
+                self.refuse_beside(component, is_layer)?;
+                self.known.transports.build(component, site).map(Some)
+            }
+        }
+    }
+
+    /// The namespace of what [`transport`](Self::transport) gives.
+    pub fn transport_name(&self) -> Option<String> {
+        let is_transport = |entry: &Entry| matches!(entry.build, Build::Transport(_));
+        let own = self.configured().find(|(entry, _)| is_transport(entry)).map(|(_, component)| component);
+        own.or(self.foreign()).map(|component| component.namespace.clone())
+    }
+
+    /// The stack of an HTTP call.
+    ///
+    /// # Errors
+    ///
+    /// What the components find; one problem for each caller after the first, and for each layer that it leaves out.
+    pub fn exchange(&self, site: &Site<'_>, redirect: RedirectPolicy) -> Checked<Box<dyn Exchange>> {
+        let found = self.one(|build| match build {
+            Build::Exchange(Layer::Instead(build)) => Some(build),
+            _ => None,
+        })?;
+        let call = match found {
+            None => Box::new(Following { below: self.hops(site)?, policy: redirect }) as Box<dyn Exchange>,
+            Some((build, component)) => {
+                let is_left_out = |build: Build| matches!(build, Build::Call(_) | Build::Exchange(Layer::AroundHop(_)));
+                self.refuse_beside(component, is_left_out)?;
+                build(component, site)?
+            }
+        };
+        self.configured().rev().try_fold(call, |below, (entry, component)| match entry.build {
+            Build::Exchange(Layer::AroundCall(build)) => build(component, site, below),
+            _ => Ok(below),
+        })
+    }
+
+    fn hops(&self, site: &Site<'_>) -> Checked<Below> {
+        let client = Below::Client(Arc::clone(site.client));
+        self.configured().rev().try_fold(client, |below, (entry, component)| match entry.build {
+            Build::Exchange(Layer::AroundHop(build)) => build(component, site, below.boxed()).map(Below::Layers),
+            _ => Ok(below),
+        })
+    }
+
+    /// The one component that `pick` takes, if there is any; a second one is a problem.
+    fn one<B>(&self, pick: impl Fn(Build) -> Option<B>) -> Checked<Option<(B, &'c Component)>> {
+        let mut found = self.configured().filter_map(|(entry, component)| Some((pick(entry.build)?, component)));
+        let Some(first) = found.next() else { return Ok(None) };
         let second = |component: &Component| {
-            component.problem("", &format!("{} answers for this backend already; keep one", first.namespace))
+            component.problem("", &format!("{} answers for this backend already; keep one", first.1.namespace))
         };
         let others: Vec<_> = found.map(|(_, component)| second(component)).collect();
-        if others.is_empty() { build(first, site).map(Some) } else { Err(others) }
+        if others.is_empty() { Ok(Some(first)) } else { Err(others) }
+    }
+
+    /// Components that would silently do nothing, because `caller` calls in its own way.
+    fn refuse_beside(&self, caller: &Component, is_left_out: impl Fn(Build) -> bool) -> Checked<()> {
+        let left_out = self.configured().filter(|(entry, _)| is_left_out(entry.build));
+        let problem = |component: &Component| {
+            component.problem("", &format!("has no effect beside {}; remove one of them", caller.namespace))
+        };
+        let problems: Vec<_> = left_out.map(|(_, component)| problem(component)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// How the configured components want the backend to be called.
@@ -154,6 +330,28 @@ impl<'c> Components<'c> {
             }
         }
         Ok(options)
+    }
+
+    /// How the configured components want the backends to be joined.
+    pub fn joining(&self) -> Checked<Joining> {
+        let mut joining = Joining::default();
+        for (entry, component) in self.configured() {
+            if let Build::Join(build) = entry.build {
+                build(component, &mut joining)?;
+            }
+        }
+        Ok(joining)
+    }
+
+    /// What the configured components make of the backend.
+    pub fn part(&self, site: &Site<'_>) -> Checked<Part> {
+        let mut part = Part::default();
+        for (entry, component) in self.configured() {
+            if let Build::Part(build) = entry.build {
+                build(component, site, &mut part)?;
+            }
+        }
+        Ok(part)
     }
 
     /// Main key and effect of what is configured.

@@ -49,6 +49,14 @@ pub enum PipeError {
     /// The event cannot be made into a request.
     #[error("{reason}")]
     Invalid { reason: String },
+    /// A plugin's backend did not take the event: its namespace, and what the plugin says.
+    #[error("{namespace}: {reason}")]
+    Plugin {
+        namespace: Arc<str>,
+        reason: String,
+        /// Its broker could not be reached, or went away.
+        is_connection: bool,
+    },
     #[error("no hosts available")]
     NoHosts,
     /// A stage gave neither data nor an error.
@@ -76,10 +84,12 @@ impl PipeError {
         match self {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
-            Self::Connect { .. } | Self::NoHosts => FailureKind::Connect,
+            Self::Connect { .. } | Self::NoHosts | Self::Plugin { is_connection: true, .. } => FailureKind::Connect,
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
             Self::Invalid { .. } => FailureKind::Invalid,
-            Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse => FailureKind::Other,
+            Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
+                FailureKind::Other
+            }
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }

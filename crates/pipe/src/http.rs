@@ -6,15 +6,17 @@
 mod answer;
 mod client;
 mod connect;
+mod exchange;
 mod idle;
 mod redirect;
 mod tls;
 mod wire;
 
+pub use answer::Answer;
 pub use client::{Client, ClientSettings};
+pub use exchange::{Exchange, ExchangeFuture, Outgoing};
 
-pub(crate) use answer::Answer;
-pub(crate) use client::Outgoing;
+pub(crate) use exchange::{Below, Following};
 pub(crate) use redirect::RedirectPolicy;
 
 /// Largest reply, in bytes, as it comes and unpacked. A reply is held in memory whole, once for each worker; one that

@@ -22,6 +22,7 @@ pub use error::JsonError;
 pub use object::Object;
 pub use view::{Fields, Items, JsonRef, View};
 
+use siphon_config::tree::Node;
 use tape::{Document, Tag};
 
 /// A JSON value. Cloning something parsed copies nothing.
@@ -49,7 +50,21 @@ impl Json {
     ///
     /// [`JsonError`] with the reference's words (pipeline.md §7.4) and the place.
     pub fn parse(text: &[u8]) -> Result<Self, JsonError> {
-        parse::parse(text).map(|document| Self(Repr::Parsed(Arc::new(document), 0)))
+        parse::parse(text, false).map(|document| Self(Repr::Parsed(Arc::new(document), 0)))
+    }
+
+    /// Reads a text that is one value and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and `invalid character 'x' after top-level value`.
+    pub fn parse_alone(text: &[u8]) -> Result<Self, JsonError> {
+        parse::parse(text, true).map(|document| Self(Repr::Parsed(Arc::new(document), 0)))
+    }
+
+    /// A value of a configuration; its numbers keep their text. Files nest less deep than a reply may.
+    pub fn of_setting(setting: &Node) -> Self {
+        Self::parse(setting.to_json_text().as_bytes()).unwrap_or_default()
     }
 
     pub fn bool(value: bool) -> Self {

@@ -10,21 +10,32 @@ mod backend;
 mod components;
 mod decode;
 mod error;
+mod feed;
 mod filter;
+mod fixed;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
 mod fixture;
+mod flatmap;
 pub mod http;
+mod join;
 mod json;
 mod merge;
 mod message;
 mod percent;
 mod pipe;
+mod place;
+mod reference;
+mod sequence;
+mod shadow;
 mod stage;
 mod target;
+mod timed;
+mod xml;
 
 pub use components::{
-    Build, BuildStage, BuildTransport, CallOptions, Checked, Entry, Level, Site, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
+    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

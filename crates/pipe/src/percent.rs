@@ -19,6 +19,41 @@ pub(crate) fn query(text: &str) -> Cow<'_, str> {
     encode(text, |byte| byte.is_ascii_graphic() && !b"\"<>#".contains(&byte))
 }
 
+/// A text that somebody else wrote, inside a path: it may bring segments, escapes and a query of its own. What no URL
+/// may have is encoded, and so are `#`, which would cut the URL off, and a `%` that begins no escape.
+pub(crate) fn path_value(text: &str) -> Cow<'_, str> {
+    encode_all(text, |byte| is_unreserved(byte) || b"!$&'()*+,;=:@/[]?".contains(&byte))
+}
+
+/// The same inside a query.
+pub(crate) fn query_value(text: &str) -> Cow<'_, str> {
+    encode_all(text, |byte| byte.is_ascii_graphic() && !b"\"<>#%".contains(&byte))
+}
+
+/// Escapes stay, another `%` is encoded.
+fn encode_all(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    encode_at(text, |at, byte| if byte == b'%' { is_escape(at) } else { keep(byte) })
+}
+
+/// What was encoded; `None` where that is no UTF-8 or an escape is broken.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |at: usize| rest.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        out.push((digit(0)? * 16 + digit(1)?) as u8);
+        rest = &rest[2..];
+    }
+    String::from_utf8(out).ok()
+}
+
 /// The first `%` that no two hexadecimal digits follow, with what follows it, as the reference shows it.
 pub(crate) fn bad_escape(text: &str) -> Option<&str> {
     let mut rest = text;
@@ -39,12 +74,16 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 fn encode(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
-    if text.bytes().all(&keep) {
+    encode_at(text, |_, byte| keep(byte))
+}
+
+fn encode_at(text: &str, keep: impl Fn(usize, u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().enumerate().all(|(at, byte)| keep(at, byte)) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        if keep(byte) {
+    for (at, byte) in text.bytes().enumerate() {
+        if keep(at, byte) {
             out.push(char::from(byte));
         } else {
             out.extend(['%', char::from(HEX[(byte >> 4) as usize]), char::from(HEX[(byte & 15) as usize])]);
@@ -77,6 +116,13 @@ mod tests {
     #[test]
     fn a_value_cannot_leave_its_place() {
         assert_eq!(value("a/b?c=d&e#f%20+ ü"), "a%2Fb%3Fc%3Dd%26e%23f%2520%2B%20%C3%BC");
+    }
+
+    #[test]
+    fn what_was_encoded_comes_back() {
+        let text = "a/b?c=d&e#f%20+ ü";
+        assert_eq!(decoded(&value(text)).as_deref(), Some(text));
+        assert_eq!(["%", "%4", "%zz", "%ff"].map(decoded), [None, None, None, None]);
     }
 
     #[test]

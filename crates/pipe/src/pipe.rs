@@ -4,22 +4,31 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use ::http::Method;
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
+use siphon_config::problem::Problem;
+use siphon_telemetry::metrics::{PipeMetrics, Timer};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
-use crate::components::{Checked, Components, Entry, Level, Site, component_table, problem_at};
+use crate::components::{
+    Checked, Components, Known, Level, NoTransports, Part, Site, Transports, component_table, problem_at,
+};
 use crate::error::PipeError;
 use crate::http::{Client, ClientSettings};
-use crate::merge::Merge;
+use crate::join::{self, Joined, Member};
 use crate::message::{Reply, Request};
+use crate::shadow::Shadows;
 use crate::stage::{Context, Stage};
 use crate::target::Target;
+use crate::timed::{Timed, outcome_of};
 
 /// The stages of one agent. Its connections live on the runtime that runs it: use a pipe on one runtime.
 pub struct Pipe {
+    runs: Timer,
     root: Box<dyn Stage>,
+    shadows: Option<Arc<Shadows>>,
     description: Description,
 }
 
@@ -28,24 +37,32 @@ pub struct Pipe {
 pub struct Description {
     /// Main key and effect of the agent's components, outermost first.
     pub components: Vec<(&'static str, &'static str)>,
-    /// In the order of the configuration; two or more are called at once and merged.
+    /// In the order of the configuration; two or more are called at once and merged, without the shadows.
     pub backends: Vec<BackendDescription>,
+    /// They are called one after another instead.
+    pub is_sequential: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendDescription {
+    /// The namespace of what answers in the place of HTTP; `None`: `method` and `urls` say what is called.
+    pub transport: Option<String>,
     pub method: String,
     /// Host and pattern, one for each host, without secrets.
     pub urls: Vec<String>,
     pub encoding: &'static str,
     pub is_collection: bool,
-    /// Which of `target`, `allow`, `deny`, `mapping` and `group` are set.
+    /// Which of `target`, `flatmap_filter`, `allow`, `deny`, `mapping` and `group` have an effect.
     pub filters: Vec<&'static str>,
+    /// Nothing that it answers counts.
+    pub is_shadow: bool,
     /// Main key and effect, outermost first.
     pub components: Vec<(&'static str, &'static str)>,
 }
 
 impl Pipe {
+    /// A pipe whose metrics nobody sees.
+    ///
     /// # Errors
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
@@ -59,15 +76,50 @@ impl Pipe {
     ///
     /// As [`build`](Self::build).
     pub fn build_with(agent: &Agent, settings: ClientSettings) -> Checked<Self> {
-        assemble(agent, settings, component_table())
+        let known = Known { table: component_table(), transports: &NoTransports };
+        assemble(agent, settings, known, PipeMetrics::default())
+    }
+
+    /// A pipe with the backends that plugins bring, which tells how long its runs and its backends take.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with_plugins(
+        agent: &Agent,
+        http: &HttpSettings,
+        transports: &dyn Transports,
+        metrics: PipeMetrics,
+    ) -> Checked<Self> {
+        let known = Known { table: component_table(), transports };
+        assemble(agent, ClientSettings::from(http), known, metrics)
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
     /// [`PipeError::TimedOut`]. The same happens when the future is dropped.
     pub async fn run(&self, request: Request, deadline: Instant) -> Reply {
-        let context = Context { deadline };
+        let (context, running) = (Context { deadline }, self.runs.start());
         let run = timeout_at(deadline, self.root.call(request, &context));
-        run.await.unwrap_or_else(|_| PipeError::TimedOut.into())
+        match run.await {
+            Ok(reply) => {
+                running.end(outcome_of(&reply));
+                reply
+            }
+            Err(_) => PipeError::TimedOut.into(),
+        }
+    }
+
+    /// Waits for calls to shadow backends that are still under way: at most as long as their time limits.
+    pub async fn finish(&self) {
+        if let Some(shadows) = &self.shadows {
+            shadows.finish().await;
+        }
+    }
+
+    /// How many calls to shadow backends may be under way, when calls had to be left out for it since this was asked
+    /// last. Said once for each time that the limit is reached.
+    pub fn overrun_shadows(&self) -> Option<usize> {
+        self.shadows.as_ref().filter(|shadows| shadows.take_news()).map(|shadows| shadows.limit())
     }
 
     pub fn describe(&self) -> &Description {
@@ -75,82 +127,99 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, table: &'static [Entry]) -> Checked<Pipe> {
+fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metrics: PipeMetrics) -> Checked<Pipe> {
     let client = Arc::new(Client::new(settings));
+    let site = Site { agent, backend: None, client: &client };
     let mut problems = Vec::new();
-    let mut parts = Vec::new();
+    let mut keep = |more: Vec<Problem>| problems.extend(more);
+    let (mut members, mut backends) = (Vec::new(), Vec::new());
     for backend in &agent.backends {
-        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, table) {
-            Ok(part) => parts.push(part),
-            Err(more) => problems.extend(more),
+        let stack = backend_stack(&Site { backend: Some(backend), ..site }, backend, known);
+        if let Ok((member, description)) = stack.map_err(&mut keep) {
+            members.push(Member { stage: Timed::around(member.stage, backend, &mut metrics), ..member });
+            backends.push(description);
         }
     }
-    if agent.backends.is_empty() {
-        problems.push(problem_at(&agent.path, "all endpoints must have at least one backend; add one to backend"));
+    let components = Components::new(known, Level::Agent, &agent.components).map_err(&mut keep).ok();
+    let joining = components.as_ref().and_then(|components| components.joining().map_err(&mut keep).ok());
+    if members.len() == agent.backends.len() {
+        let parts: Vec<_> = members.iter().map(|member| member.part).collect();
+        join::check(agent, &parts, joining.as_ref()).unwrap_or_else(&mut keep);
     }
-    let components = Components::new(table, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
-    let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
-    Ok(Pipe { root, description: Description { components: components.describe(), backends } })
-}
-
-/// One backend needs no merge.
-fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
-    match <[_; 1]>::try_from(parts) {
-        Ok([one]) => one,
-        Err(parts) => Box::new(Merge { parts }),
-    }
-}
-
-fn backend_stack(
-    site: &Site<'_>,
-    backend: &Backend,
-    table: &'static [Entry],
-) -> Checked<(Box<dyn Stage>, BackendDescription)> {
-    let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
-    let components = Components::new(table, Level::Backend, &backend.components)?;
-    let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
-    let target = Target::new(&backend.hosts, &backend.url_pattern, random()).map_err(|messages| {
-        messages.into_iter().map(|message| problem_at(&backend.path, message)).collect::<Vec<_>>()
-    })?;
-    if target.has_tls() {
-        site.client.prepare_tls().map_err(|message| vec![at("host", message)])?;
-    }
-    let description = describe(backend, &target, &components);
-    let redirect = components.call_options()?.redirect;
-    let call = match components.transport(site)? {
-        Some(transport) => transport,
-        None => {
-            let reading = Reading::new(backend, method.clone());
-            Box::new(HttpCall { client: Arc::clone(site.client), redirect, reading })
-        }
+    let (Some(components), Some(joining), true) = (components, joining, problems.is_empty()) else {
+        return Err(problems);
     };
+    let is_sequential = joining.is_sequential;
+    let Joined { stage, shadows } = join::joined(agent, members, joining);
+    let root = components.wrap(&site, stage)?;
+    let description = Description { components: components.describe(), backends, is_sequential };
+    Ok(Pipe { runs: metrics.run(), root, shadows, description })
+}
+
+fn backend_stack(site: &Site<'_>, backend: &Backend, known: Known<'_>) -> Checked<(Member, BackendDescription)> {
+    let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
+    let components = Components::new(known, Level::Backend, &backend.components)?;
+    let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
+    let part = components.part(site)?;
+    let (target, call) = match components.transport(site)? {
+        Some(transport) => (target(&[], backend)?.local(), transport),
+        None => http_call(site, backend, method.clone(), &components)?,
+    };
+    let description = describe(backend, &target, &components, part);
     let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
-    Ok((Box::new(Prepare { method, target, headers, query, inner }), description))
+    Ok((Member { stage: Box::new(Prepare { method, target, headers, query, inner }), part }, description))
 }
 
-fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> BackendDescription {
+/// Where the calls of a backend go, and the stage that makes them.
+fn http_call(
+    site: &Site<'_>,
+    backend: &Backend,
+    method: Method,
+    components: &Components<'_>,
+) -> Checked<(Target, Box<dyn Stage>)> {
+    let target = target(&backend.hosts, backend)?;
+    if target.has_tls() {
+        let place = format!("{}.host", backend.path);
+        site.client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
+    }
+    let redirect = components.call_options()?.redirect;
+    let reading = Reading::new(backend, method)?;
+    let call = HttpCall { exchange: components.exchange(site, redirect)?, reading };
+    Ok((target, Box::new(call)))
+}
+
+fn target(hosts: &[String], backend: &Backend) -> Checked<Target> {
+    let target = Target::new(hosts, &backend.url_pattern, random());
+    target.map_err(|messages| messages.into_iter().map(|message| problem_at(&backend.path, message)).collect())
+}
+
+fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: Part) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
+    // Who answers without a host is asked for the path alone.
+    let hosts = Some(target.hosts()).filter(|hosts| !hosts.is_empty()).unwrap_or_else(|| vec![String::new()]);
     BackendDescription {
+        transport: components.transport_name(),
         method: backend.method.clone(),
-        urls: target.hosts().iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
+        urls: hosts.iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
         encoding: encoding_name(backend.encoding),
         is_collection: backend.is_collection,
-        filters: filters(backend),
+        filters: filters(backend, part),
+        is_shadow: part.shadow.is_some(),
         components: components.describe(),
     }
 }
 
-fn filters(backend: &Backend) -> Vec<&'static str> {
+fn filters(backend: &Backend, part: Part) -> Vec<&'static str> {
+    let is_plain = !part.has_flatmap;
     let set = [
         ("target", !backend.target.is_empty()),
-        ("allow", !backend.allow.is_empty()),
-        ("deny", backend.allow.is_empty() && !backend.deny.is_empty()),
-        ("mapping", !backend.mapping.is_empty()),
+        ("flatmap_filter", part.has_flatmap),
+        ("allow", is_plain && !backend.allow.is_empty()),
+        ("deny", is_plain && backend.allow.is_empty() && !backend.deny.is_empty()),
+        ("mapping", is_plain && !backend.mapping.is_empty()),
         ("group", !backend.group.is_empty()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
@@ -160,6 +229,8 @@ fn encoding_name(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Json => "json",
         Encoding::SafeJson => "safejson",
+        Encoding::Xml => "xml",
+        Encoding::Rss => "rss",
         Encoding::String => "string",
         Encoding::NoOp => "no-op",
     }

@@ -1,5 +1,6 @@
 //! Where a backend's calls go: its hosts, taken in turn, and its `url_pattern` with `{Placeholders}`.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,6 +11,7 @@ use siphon_telemetry::redact;
 use crate::error::PipeError;
 use crate::message::Params;
 use crate::percent;
+use crate::reference::Reference;
 
 /// Host and path of every call of one backend.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Target {
     hosts: Vec<Host>,
     pattern: Pattern,
     next: AtomicUsize,
+    /// Whether a path alone will do where there is no host.
+    is_local: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +45,7 @@ impl Target {
         let pattern = Pattern::parse(pattern).map_err(&mut keep).ok();
         let hosts: Vec<_> = hosts.iter().filter_map(|host| Host::parse(host).map_err(&mut keep).ok()).collect();
         let Some(pattern) = pattern.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let mut target = Self { hosts, pattern, next: AtomicUsize::new(first) };
+        let mut target = Self { hosts, pattern, next: AtomicUsize::new(first), is_local: false };
         target.prepare().map_err(|problem| vec![problem])?;
         Ok(target)
     }
@@ -70,11 +74,25 @@ impl Target {
     ///
     /// [`PipeError::NoHosts`]; [`PipeError::Invalid`] when a param would walk out of its path segment.
     pub fn url(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
-        let host = self.pick().ok_or(PipeError::NoHosts)?;
+        let Some(host) = self.pick() else { return self.path(params, query) };
         match &host.fixed {
             Some(url) if query.is_empty() => Ok(url.clone()),
             _ => host.url(&self.pattern.fill(params, query)?),
         }
+    }
+
+    /// For a backend that is not called over HTTP: without a host, the URL is the path.
+    pub fn local(self) -> Self {
+        Self { is_local: true, ..self }
+    }
+
+    fn path(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
+        if !self.is_local {
+            return Err(PipeError::NoHosts);
+        }
+        let path = self.pattern.fill(params, query)?;
+        path.parse()
+            .map_err(|error| PipeError::Invalid { reason: format!("parse \"{}\": {error}", redact::url(&path)) })
     }
 
     fn pick(&self) -> Option<&Host> {
@@ -140,7 +158,15 @@ struct Pattern {
 #[derive(Debug)]
 enum Piece {
     Text(String),
-    Param { name: String, place: Place },
+    Param {
+        name: String,
+        place: Place,
+    },
+    /// A value of an earlier reply: it may be more than one segment.
+    Reply {
+        name: String,
+        place: Place,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +210,10 @@ impl Pattern {
                     Some(value) => out.push_str(&percent::value(inside_segment(name, value, *place)?)),
                     None => _ = write!(out, "%7B{name}%7D"),
                 },
+                Piece::Reply { name, place } => match params.get(name) {
+                    Some(value) => out.push_str(&raw(name, value, *place)?),
+                    None => _ = write!(out, "%7B{name}%7D"),
+                },
             }
         }
         self.append_query(query, &mut out);
@@ -194,7 +224,8 @@ impl Pattern {
         let mut sorted: Vec<_> = query.iter().collect();
         sorted.sort_by_key(|(key, _)| key);
         for (index, (key, value)) in sorted.into_iter().enumerate() {
-            out.push(if index == 0 && !self.has_query { '?' } else { '&' });
+            let has_query = self.has_query || out.contains('?');
+            out.push(if index == 0 && !has_query { '?' } else { '&' });
             _ = write!(out, "{}={}", percent::value(key), percent::value(value));
         }
     }
@@ -209,16 +240,42 @@ fn inside_segment<'v>(name: &str, value: &'v str, place: Place) -> Result<&'v st
     Ok(value)
 }
 
+/// A value of a reply as it is, so far as a URL can have it: it may bring segments and a query, and no way up the path.
+fn raw<'v>(name: &str, value: &'v str, place: Place) -> Result<Cow<'v, str>, PipeError> {
+    if place == Place::Query {
+        return Ok(percent::query_value(value));
+    }
+    let path = value.split('?').next().unwrap_or_default();
+    let is_up = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if path.split('/').any(is_up) {
+        let reason = format!("the value of {{{name}}} has . or .. as a segment, which cannot stand in a path");
+        return Err(PipeError::Invalid { reason });
+    }
+    Ok(percent::path_value(value))
+}
+
 /// Cuts a path or a query at its `{Placeholders}`.
 fn split(text: &str, place: Place, pieces: &mut Vec<Piece>) {
     let encode = if place == Place::Path { percent::path } else { percent::query };
     let mut rest = text;
     while let Some((before, name, after)) = placeholder(rest) {
         pieces.push(Piece::Text(encode(before).into_owned()));
-        pieces.push(Piece::Param { name: name.to_owned(), place });
+        let is_reply = Reference::parse(name).is_some();
+        let name = name.to_owned();
+        pieces.push(if is_reply { Piece::Reply { name, place } } else { Piece::Param { name, place } });
         rest = after;
     }
     pieces.push(Piece::Text(encode(rest).into_owned()));
+}
+
+/// The names of all placeholders of a pattern.
+pub(crate) fn placeholders(pattern: &str) -> impl Iterator<Item = &str> {
+    let mut rest = pattern;
+    std::iter::from_fn(move || {
+        let (_, name, after) = placeholder(rest)?;
+        rest = after;
+        Some(name)
+    })
 }
 
 /// The first `{name}`: what stands before it, its name, what stands after it.
@@ -273,6 +330,32 @@ mod tests {
     fn placeholders_take_params_encoded_for_their_place() {
         check("/o/{Topic}/x?k={Key}", &[("topic", "a/b"), ("key", "1&2=3")], "/o/a%2Fb/x?k=1%262%3D3");
         check("/{A}{B}", &[("A", "1"), ("B", "ü")], "/1%C3%BC");
+    }
+
+    #[test]
+    fn a_value_of_a_reply_is_sent_as_it_is_so_far_as_a_url_can_have_it() {
+        check("/f/{Resp0_p}", &[("Resp0_p", "dir/sub/ü x.txt")], "/f/dir/sub/%C3%BC%20x.txt");
+        check("/f/{Resp0_p}?a=1", &[("Resp0_p", "c99@x.org,%41,%,#")], "/f/c99@x.org,%41,%25,%23?a=1");
+        check("/f?v={Resp0_v}", &[("Resp0_v", "a&b=<nil>#%zz%20")], "/f?v=a&b=%3Cnil%3E%23%25zz%20");
+        check("/f/{Resp0_v}", &[], "/f/%7BResp0_v%7D");
+    }
+
+    #[test]
+    fn a_value_of_a_reply_can_bring_a_query_and_no_way_up_the_path() {
+        let target = target(&["http://h"], "/{Resp0_v}").expect("a target");
+        let url = |value: &str| {
+            let mut params = Params::default();
+            params.insert("Resp0_v", value);
+            target
+                .url(&params, &[("a".into(), "1".into())])
+                .map(|url| url.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(url("b?c=../d"), Ok("http://h/b?c=../d&a=1".into()));
+        for value in ["..", "a/../b", "a/.", "%2e%2E/b", ".%2e"] {
+            let said = "the value of {Resp0_v} has . or .. as a segment, which cannot stand in a path";
+            assert_eq!(url(value), Err(said.into()), "{value}");
+        }
     }
 
     #[test]

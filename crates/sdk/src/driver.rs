@@ -15,7 +15,8 @@ pub struct Context {
     pub agent: String,
     /// The main key under which the configuration selected the driver.
     pub namespace: String,
-    /// What the agent listens to; may be empty. For sinks: the default topics.
+    /// What the agent listens to; may be empty. For sinks: the default topics. For [`publisher`](crate::publisher)s:
+    /// empty; the backend's `host` and `url_pattern` stand in the configuration.
     pub topics: Vec<String>,
     /// Messages that the agent works on at once.
     pub workers: usize,
@@ -74,7 +75,7 @@ pub trait Source: Send + 'static {
 /// The receiving half. It runs concurrently with its [`Settler`], in one task.
 pub trait Receiver: Send + 'static {
     /// Whether `recv` is called without room, too, because the broker's session lives from being polled (Kafka). Such a
-    /// call must return within the session's patience, with notices at most, and when [`Batch::room_changed`] does.
+    /// call returns when it has notices, or when [`Batch::room_changed`] tells that there may be room.
     const POLLS_WITHOUT_ROOM: bool = false;
 
     /// Waits for messages and adds up to [`Batch::room`] of them. Never cancelled, except when the agent ends.
@@ -93,6 +94,12 @@ pub trait Settler: Send + 'static {
     ///
     /// The connection's end, as in [`Receiver::recv`].
     fn settle(&mut self, settlements: &[Settlement]) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Whether, by its configuration, a failed message is not delivered again whatever the verdict. The host then rejects
+    /// it at once, instead of holding it for a delay that nothing follows. Asked once, after `connect`. Default: false.
+    fn is_failure_final(&self) -> bool {
+        false
+    }
 
     /// Whether the broker answers. Default: it is assumed to.
     fn ping(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
@@ -119,6 +126,8 @@ pub trait Sink: Send + Sized + 'static {
     /// Namespace keys: the main one first, then aliases.
     const KEYS: &'static [&'static str];
     const LABEL: &'static str;
+    /// URL schemes that it serves under its keys, where several plugins share them; empty: all.
+    const SCHEMES: &'static [&'static str] = &[];
     type Config: DeserializeOwned + JsonSchema + Clone + Send + 'static;
 
     /// As [`Source::check`].

@@ -63,7 +63,7 @@ mod runtime;
 
 pub use driver::{Context, Receiver, Settlement, Settler, Sink, Source, Verdict, Weight, check_nothing};
 pub use error::{Error, Finding};
-pub use export::{sink, source};
+pub use export::{publisher, sink, source};
 pub use message::{Batch, Message, OutgoingMessage};
 pub use schemars;
 pub use siphon_abi::{Capabilities, Component};

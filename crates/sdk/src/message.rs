@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use siphon_abi::Terms;
 use tokio::sync::Notify;
+
+use crate::Error;
 
 /// One delivered message. `payload`, keys and headers are shared, not copied, when they are `Bytes` already.
 #[derive(Debug, Clone, Default)]
@@ -92,21 +95,27 @@ impl Message {
 pub struct Batch {
     pub(crate) entries: Vec<Entry>,
     room: usize,
-    room_changed: Arc<Notify>,
+    /// Told when the room may have changed; `None` for a batch that nobody fills again.
+    room_changed: Option<Arc<Notify>>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Entry {
     Message(Message),
-    Connected { generation: u64 },
+    Connected { generation: u64, terms: Terms },
     Lost { generation: u64, reason: String },
     Revoked { partition: i32, generation: u64 },
-    Lag(u64),
+    Lag { partition: Option<i32>, count: u64 },
 }
 
 impl Batch {
-    pub(crate) fn new(room: usize, room_changed: Arc<Notify>) -> Self {
-        Self { entries: Vec::new(), room, room_changed }
+    pub(crate) fn new(room: usize) -> Self {
+        Self { entries: Vec::new(), room, room_changed: None }
+    }
+
+    /// The same, which hears of a change.
+    pub(crate) fn watching(room: usize, room_changed: Arc<Notify>) -> Self {
+        Self { room_changed: Some(room_changed), ..Self::new(room) }
     }
 
     /// How many more messages are wanted now. 0 only for receivers with
@@ -115,11 +124,13 @@ impl Batch {
         self.room
     }
 
-    /// Waits until there may be more room than this batch knows of. For receivers with
-    /// [`POLLS_WITHOUT_ROOM`](crate::Receiver::POLLS_WITHOUT_ROOM) that were called without room: they wait for this beside
-    /// the end of their connection, and then return to be asked again. Cancel-safe.
+    /// Waits until there may be other room than [`room`](Self::room) says: a receiver that waits without room returns
+    /// then, and is called with what there is. Cancel-safe.
     pub async fn room_changed(&self) {
-        self.room_changed.notified().await;
+        match &self.room_changed {
+            Some(room_changed) => room_changed.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Adds a message. What the broker has delivered is kept even without room.
@@ -130,7 +141,7 @@ impl Batch {
 
     /// The broker is reached again; messages from here on carry `generation`. For self-healing drivers only.
     pub fn connected(&mut self, generation: u64) {
-        self.entries.push(Entry::Connected { generation });
+        self.entries.push(Entry::Connected { generation, terms: Terms::NONE });
     }
 
     /// The connection of `generation` is gone, and the driver is mending it.
@@ -145,7 +156,12 @@ impl Batch {
 
     /// `count` messages wait at the broker.
     pub fn lag(&mut self, count: u64) {
-        self.entries.push(Entry::Lag(count));
+        self.entries.push(Entry::Lag { partition: None, count });
+    }
+
+    /// `count` messages wait in this partition. It is forgotten when the partition is revoked or the connection lost.
+    pub fn lag_of(&mut self, partition: i32, count: u64) {
+        self.entries.push(Entry::Lag { partition: Some(partition), count });
     }
 }
 
@@ -163,8 +179,73 @@ pub struct OutgoingMessage {
 }
 
 impl OutgoingMessage {
+    /// `template` with each `{name}` replaced by the event's param of that name, whatever the case of its first letter.
+    /// For [`publisher`](crate::publisher)s.
+    ///
+    /// # Errors
+    ///
+    /// Names the param that the event does not have, or that is no text.
+    pub fn fill(&self, template: &str) -> Result<String, Error> {
+        let mut filled = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((before, behind)) = rest.split_once('{') {
+            let Some((name, behind)) = behind.split_once('}') else { break };
+            filled.push_str(before);
+            filled.push_str(self.param(name)?);
+            rest = behind;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    fn param(&self, name: &str) -> Result<&str, Error> {
+        let mut known = name.to_owned();
+        if let Some(first) = known.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let value = self.attribute(&known);
+        let value = value.ok_or_else(|| Error::fatal(format!("the event has no param {name:?} for {{{name}}}")))?;
+        std::str::from_utf8(value).map_err(|_| Error::fatal(format!("the event's param {name:?} is not UTF-8")))
+    }
+
     /// The first attribute of that name.
     pub fn attribute(&self, name: &str) -> Option<&Bytes> {
         self.attributes.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(template: &str, expected: Result<&str, &str>) {
+        let attributes = vec![("Topic".into(), "order.new".into()), ("Resp0_id".into(), "7".into())];
+        let message = OutgoingMessage { attributes, ..OutgoingMessage::default() };
+        let filled = message.fill(template).map_err(|error| error.to_string());
+        assert_eq!(filled.as_deref().map_err(String::as_str), expected);
+    }
+
+    #[test]
+    fn a_template_takes_its_params_from_the_event() {
+        check("", Ok(""));
+        check("done", Ok("done"));
+        check("done.{topic}", Ok("done.order.new"));
+        check("{resp0_id}-{Topic}!", Ok("7-order.new!"));
+        check("{open", Ok("{open"));
+        check("{key}", Err("the event has no param \"key\" for {key}"));
+    }
+
+    #[test]
+    fn a_batch_without_room_tells_when_there_may_be_some() {
+        let room_changed = Arc::new(Notify::new());
+        let batch = Batch::watching(0, Arc::clone(&room_changed));
+        let mut waiting = std::pin::pin!(batch.room_changed());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        room_changed.notify_one();
+        assert!(waiting.now_or_never().is_some());
+        assert!(Batch::new(0).room_changed().now_or_never().is_none());
     }
 }

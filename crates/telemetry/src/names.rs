@@ -87,7 +87,7 @@ impl AgentFailed<'_> {
     }
 }
 
-/// One event failed in the pipe and comes back after `wait`. Written through a [`FailureLog`].
+/// One event failed in the pipe. Written through a [`FailureLog`].
 #[derive(Clone, Copy, Debug)]
 pub struct EventFailed<'a> {
     /// Which event, such as `order.created offset=5`.
@@ -95,12 +95,17 @@ pub struct EventFailed<'a> {
     /// The run of the pipe that failed; the first is 1.
     pub attempt: u32,
     pub error: &'a str,
-    pub wait: Duration,
+    /// When it comes back; `None`: never.
+    pub wait: Option<Duration>,
 }
 
 impl EventFailed<'_> {
     pub fn emit(&self, label: &Label) {
-        log!(error, label, { attempt = self.attempt, wait = ?self.wait, error = self.error, event = self.event, } "event failed");
+        let Self { event, attempt, error, wait } = *self;
+        match wait {
+            Some(wait) => log!(error, label, { attempt, ?wait, error, event, } "event failed"),
+            None => log!(error, label, { attempt, error, event, } "event failed for good"),
+        }
     }
 }
 
@@ -125,6 +130,19 @@ impl AgentDrained {
         } else {
             log!(warn, label, { finished, given_back, abandoned, ?took, } "agent stopped before its pipe was empty");
         }
+    }
+}
+
+/// Shadow backends are too slow for the events: some are not sent to them. Said when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct ShadowsOverrun {
+    /// Calls to shadows that may be under way at once.
+    pub limit: usize,
+}
+
+impl ShadowsOverrun {
+    pub fn emit(&self, label: &Label) {
+        log!(warn, label, { limit = self.limit, } "shadow backends are too slow, they miss events");
     }
 }
 
@@ -204,9 +222,12 @@ mod tests {
             AgentConnected.emit(label);
             AgentLost { reason: "disk full", wait: second }.emit(label);
             AgentFailed { reason: "disk full", attempts: 3 }.emit(label);
-            EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", wait: second / 4 }.emit(label);
+            let failed = EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", wait: Some(second / 4) };
+            failed.emit(label);
+            EventFailed { wait: None, ..failed }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 0, took: second }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 3, took: second }.emit(label);
+            ShadowsOverrun { limit: 64 }.emit(label);
         });
         let expected = [
             "agent started workers=4",
@@ -214,8 +235,10 @@ mod tests {
             "not connected, trying again reason=\"disk full\" wait=1s",
             "agent failed for good reason=\"disk full\" attempts=3",
             "event failed attempt=2 wait=250ms error=\"timed out\" event=\"a.b offset=5\"",
+            "event failed for good attempt=2 error=\"timed out\" event=\"a.b offset=5\"",
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
+            "shadow backends are too slow, they miss events limit=64",
         ];
         assert_eq!(found, expected);
     }
@@ -238,7 +261,7 @@ mod tests {
     #[test]
     fn thousands_of_equal_failures_are_a_few_lines_and_a_sum() {
         let start = Instant::now();
-        let failure = EventFailed { event: "a.b", attempt: 1, error: "refused", wait: Duration::ZERO };
+        let failure = EventFailed { event: "a.b", attempt: 1, error: "refused", wait: Some(Duration::ZERO) };
         let found = lines(|label| {
             let log = FailureLog::new(label.clone());
             (0..5_000).for_each(|_| log.record(failure, start));

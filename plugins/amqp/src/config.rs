@@ -36,7 +36,7 @@ pub struct Config {
     pub exchange: String,
 
     /// `topic`, `direct`, `fanout`, `headers`, or the type of a plugin, `x-…`. Default: `topic`.
-    #[serde(default = "topic")]
+    #[serde(default = "usual_exchange_type")]
     pub exchange_type: String,
 
     /// Exchange and queue outlive a restart of the broker. Default: false.
@@ -106,6 +106,13 @@ pub enum Hosts {
     Several(Vec<String>),
 }
 
+/// None at all, which is among the findings.
+impl Default for Hosts {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
 impl Hosts {
     /// Each address with its path in the configuration.
     fn with_paths(&self) -> Vec<(String, &str)> {
@@ -126,6 +133,30 @@ impl std::fmt::Debug for Hosts {
 }
 
 impl Config {
+    /// With the default of everything else.
+    pub fn new(host: Hosts, name: String, exchange: String) -> Self {
+        Self {
+            host,
+            name,
+            exchange,
+            exchange_type: usual_exchange_type(),
+            durable: false,
+            delete: false,
+            exclusive: false,
+            no_wait: false,
+            prefetch_count: None,
+            prefetch_size: 0,
+            auto_ack: false,
+            no_local: false,
+            nack_discard: false,
+            passive: false,
+            exchange_arguments: Map::new(),
+            queue_arguments: Map::new(),
+            binding_arguments: Map::new(),
+            client_tls: None,
+        }
+    }
+
     /// The brokers, in the order in which they are tried; those that cannot be read are among the findings.
     pub fn addresses(&self) -> Vec<Address> {
         self.host.with_paths().iter().filter_map(|(_, host)| Address::parse(host).ok()).collect()
@@ -142,9 +173,16 @@ impl Config {
 
     /// All that is wrong beyond the types.
     pub fn findings(&self, context: &Context) -> Vec<Finding> {
+        let mut found = self.connection_findings();
+        found.extend(self.queue_findings());
+        found.extend(self.bound_findings(context));
+        found
+    }
+
+    /// What is wrong with the addresses and with what is declared there.
+    pub fn connection_findings(&self) -> Vec<Finding> {
         let mut found = self.host_findings();
         found.extend(self.name_findings());
-        found.extend(self.bound_findings(context));
         for (path, arguments) in [
             ("exchange_arguments", &self.exchange_arguments),
             ("queue_arguments", &self.queue_arguments),
@@ -182,11 +220,20 @@ impl Config {
         found
     }
 
-    fn name_findings(&self) -> Vec<Finding> {
+    fn queue_findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         if self.name.is_empty() {
             found.push(Finding::error("name", "is empty: name the queue"));
         }
+        if self.exchange.is_empty() && !self.passive {
+            let message = "no exchange: the queue gets what is sent to it by its name, and the topic has no effect";
+            found.push(Finding::notice("exchange", message));
+        }
+        found
+    }
+
+    fn name_findings(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
         for (path, name) in [("name", &self.name), ("exchange", &self.exchange)] {
             if name.len() > LONGEST_NAME {
                 let length = name.len();
@@ -198,10 +245,6 @@ impl Config {
             let allowed = EXCHANGE_TYPES.join(", ");
             let message = format!("is {kind:?}: allowed are {allowed}, and x-… of the broker's plugins");
             found.push(Finding::error("exchange_type", message));
-        }
-        if self.exchange.is_empty() && !self.passive {
-            let message = "no exchange: the queue gets what is sent to it by its name, and the topic has no effect";
-            found.push(Finding::notice("exchange", message));
         }
         found
     }
@@ -229,8 +272,11 @@ impl Config {
                 "events that fail, or are in the pipe when siphon is killed, are lost",
             ));
         }
-        if self.auto_ack && self.nack_discard {
-            found.push(Finding::warning("nack_discard", "has no effect with auto_ack: nothing is left to reject"));
+        if self.nack_discard {
+            found.push(match self.auto_ack {
+                true => Finding::warning("nack_discard", "has no effect with auto_ack: nothing is left to reject"),
+                false => Finding::notice("nack_discard", "a failed event is rejected at once: nothing retries it"),
+            });
         }
         if self.passive && self.exclusive {
             found.push(Finding::error("passive", "an exclusive queue cannot exist before its connection: remove one"));
@@ -242,7 +288,8 @@ impl Config {
 /// Bytes of a name in AMQP, a "short string".
 const LONGEST_NAME: usize = 255;
 
-fn topic() -> String {
+/// The reference's only one.
+pub fn usual_exchange_type() -> String {
     "topic".into()
 }
 
@@ -313,6 +360,7 @@ mod tests {
             r#", "auto_ack": true, "nack_discard": true"#,
             &["auto_ack events that fail", "nack_discard has no effect"],
         );
+        check(r#", "nack_discard": true"#, &["nack_discard a failed event is rejected at once"]);
         check(r#", "client_tls": {}"#, &["client_tls has no effect on amqp://mq:5672: write amqps://"]);
     }
 

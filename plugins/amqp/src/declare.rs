@@ -27,15 +27,22 @@ pub async fn topology(link: &Link, config: &Config, topics: &[String]) -> Result
     if config.passive {
         return Ok(());
     }
-    let has_exchange = !config.exchange.is_empty();
-    if has_exchange && !config.exchange.starts_with(BROKERS_OWN) {
-        exchange(link, config).await?;
-    }
+    exchange_only(link, config).await?;
     queue(link, config).await?;
-    if has_exchange {
+    if !config.exchange.is_empty() {
         bindings(link, config, topics).await?;
     }
     Ok(())
+}
+
+/// Declares the exchange and no queue; nothing with `passive`.
+///
+/// # Errors
+///
+/// As [`topology`].
+pub async fn exchange_only(link: &Link, config: &Config) -> Result<(), Error> {
+    let is_ours = !config.exchange.is_empty() && !config.exchange.starts_with(BROKERS_OWN);
+    if is_ours && !config.passive { exchange(link, config).await } else { Ok(()) }
 }
 
 async fn exchange(link: &Link, config: &Config) -> Result<(), Error> {

@@ -166,6 +166,13 @@ impl Refusal<'_> {
                 true => self.differs("exchange", exchange),
                 false => self.differs("queue", queue),
             },
+            (code::PRECONDITION_FAILED, _) if self.text.contains("acknowledgement") && self.text.contains("timed out") => {
+                self.and(
+                    "an event was held for longer than the broker's consumer_timeout: shorten `timeout` or `retry.max`, or \
+                     raise consumer_timeout; what was held comes again"
+                        .into(),
+                )
+            }
             (code::CONNECTION_FORCED, _) => self.and(format!("{address} closed the connection")),
             _ => self.and(format!("{address} closed the channel")),
         }
@@ -278,6 +285,18 @@ mod tests {
             "NOT_FOUND - no queue 'q'",
             Doing::Consuming("q"),
             "queue \"q\" does not exist in vhost \"orders\": create it, or do without `passive` (404 NOT_FOUND - no queue 'q')",
+        );
+        check(
+            403,
+            "ACCESS_REFUSED - access to queue 'q' in vhost 'orders' refused for user 'svc'",
+            Doing::DeclaringQueue("q"),
+            "user \"svc\" may not do this at amqp://mq:5672: rabbitmqctl set_permissions -p orders (403 ACCESS_REFUSED - access to queue 'q' in vhost 'orders' refused for user 'svc')",
+        );
+        check(
+            406,
+            "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1000 ms.",
+            Doing::Publishing,
+            "an event was held for longer than the broker's consumer_timeout: shorten `timeout` or `retry.max`, or raise consumer_timeout; what was held comes again (406 PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1000 ms.)",
         );
         check(
             320,

@@ -1,8 +1,9 @@
 //! Events from RabbitMQ and other brokers of AMQP 0-9-1.
 //!
 //! [`config`] (what an agent writes), [`uri`] and [`tls`] (where the broker is), [`connect`] and [`declare`] (getting
-//! there), [`consume`] (events out), [`settle`] with [`plan`] (verdicts in), [`publish`] (events in), [`error`] (what
-//! the broker says, and what to do).
+//! there), [`consume`] (events out), [`settle`] with [`plan`] (verdicts in); [`outgoing`] (messages and confirmations) under
+//! [`publish`] (`siphon publish`), [`producer`] and [`pubsub`] (backends); [`error`] (what the broker says, and what to
+//! do).
 
 #![forbid(unsafe_code)]
 
@@ -13,8 +14,11 @@ mod consume;
 mod declare;
 mod error;
 mod message;
+mod outgoing;
 mod plan;
+mod producer;
 mod publish;
+mod pubsub;
 mod settle;
 mod tls;
 mod uri;
@@ -31,4 +35,9 @@ const KEYS: &[&str] = &[
 /// How logs call it.
 const LABEL: &str = "AMQP";
 
-siphon_sdk::export_plugin!(siphon_sdk::source::<connect::Broker>(), siphon_sdk::sink::<publish::Publisher>());
+siphon_sdk::export_plugin!(
+    siphon_sdk::source::<connect::Broker>(),
+    siphon_sdk::sink::<publish::Publisher>(),
+    siphon_sdk::publisher::<producer::Producer>(),
+    siphon_sdk::publisher::<pubsub::RabbitTopic>(),
+);

@@ -1,29 +1,19 @@
-//! Events on their way to the broker: `siphon publish`, and whoever publishes later.
+//! Events on their way into an agent's own queue: `siphon publish`.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use lapin::{BasicProperties, Confirmation, PublisherConfirm};
+use lapin::BasicProperties;
+use lapin::types::{FieldTable, ShortString};
 use siphon_sdk::{Context, Error, Finding, OutgoingMessage, Sink};
 
 use crate::config::Config;
 use crate::connect::Link;
 use crate::declare;
-use crate::error::{self, Doing};
 use crate::message::TOPIC_HEADER;
+use crate::outgoing::{self, Confirming, Letter, short, text};
 use crate::{KEYS, LABEL};
-
-/// How long the broker may take to confirm. It takes nothing while its memory or disk is low.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Messages outlive a restart of the broker, where their queue does.
-const PERSISTENT: u8 = 2;
 
 /// The broker as a place to publish to.
 pub struct Publisher {
-    link: Arc<Link>,
+    channel: Confirming,
     queue: String,
 }
 
@@ -38,115 +28,49 @@ impl Sink for Publisher {
 
     async fn connect(config: Config, context: Context) -> Result<Self, Error> {
         let link = Link::open(&config, &format!("{} publish", context.agent)).await?;
-        let refused = |error: lapin::Error| link.refused(Doing::Publishing, &error);
         // An agent that never ran has no queue yet. An exclusive one would be this connection's own, and go with it.
         if !config.exclusive {
             declare::topology(&link, &config, &context.topics).await?;
         }
-        link.channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(refused)?;
-        Ok(Self { link, queue: config.name })
+        Ok(Self { channel: Confirming::new(link).await?, queue: config.name })
     }
 
-    /// Sends the messages in order, then awaits the confirmation of each.
     async fn publish(&mut self, messages: &[OutgoingMessage]) -> Vec<Result<(), Error>> {
-        let mut sent = Vec::with_capacity(messages.len());
-        for message in messages {
-            sent.push(self.bounded(self.send(message)).await);
-            if sent.last().is_some_and(Result::is_err) {
-                break; // those after it must not arrive before it
-            }
-        }
-        let mut results = Vec::with_capacity(messages.len());
-        for confirmation in sent {
-            results.push(match confirmation {
-                Ok(confirmation) => self.bounded(self.confirmed(confirmation)).await,
-                Err(error) => Err(error),
-            });
-        }
-        results.resize(messages.len(), Err(Error::fatal("not published: the one before it was not")));
-        results
+        self.channel.publish(messages.iter().map(|message| letter(message, &self.queue)).collect()).await
     }
 
     async fn ping(&mut self) -> Result<(), Error> {
-        let name = self.queue.as_str().into();
-        let options = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
-        let asked = self.link.channel.queue_declare(name, options, FieldTable::default()).await;
-        asked.map(drop).map_err(|error| error::ended(&self.link.address, &error))
+        self.channel.ping_queue(&self.queue).await
     }
 
     async fn close(&mut self) -> Result<(), Error> {
-        self.link.close().await
+        self.channel.link.close().await
     }
 }
 
-impl Publisher {
-    async fn bounded<T>(&self, publishing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let address = &self.link.address;
-        let late =
-            || Error::connection(format!("{address} did not confirm within {PATIENCE:?}: is its memory or disk low?"));
-        tokio::time::timeout(PATIENCE, publishing).await.unwrap_or_else(|_| Err(late()))
-    }
+fn letter(message: &OutgoingMessage, queue: &str) -> Result<Letter, Error> {
+    let (exchange, routing_key) = target(message, queue)?;
+    let properties = properties(message)?;
+    Ok(Letter { exchange, routing_key, mandatory: true, properties, payload: message.payload.clone() })
+}
 
-    async fn send(&self, message: &OutgoingMessage) -> Result<PublisherConfirm, Error> {
-        let target = Target::of(message, &self.queue)?;
-        let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let properties = properties(message)?;
-        let (exchange, key) = (target.exchange, target.routing_key);
-        let sent = self.link.channel.basic_publish(exchange, key, options, &message.payload, properties).await;
-        sent.map_err(|error| error::ended(&self.link.address, &error))
-    }
-
-    async fn confirmed(&self, confirmation: PublisherConfirm) -> Result<(), Error> {
-        match confirmation.await.map_err(|error| error::ended(&self.link.address, &error))? {
-            Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
-                let (code, text) = (returned.reply_code, returned.reply_text.as_str());
-                let (exchange, key) = (returned.exchange.as_str(), returned.routing_key.as_str());
-                Err(Error::fatal(format!(
-                    "the broker returned the message: no queue takes {key:?} of exchange {exchange:?} ({code} {text})"
-                )))
-            }
-            Confirmation::Nack(None) => Err(Error::fatal("the broker did not take the message: is the queue full?")),
-            Confirmation::NotRequested => Err(error::unexpected("the broker confirms nothing")),
+/// Exchange and routing key: straight to the agent's own queue, unless the message says otherwise.
+fn target(message: &OutgoingMessage, queue: &str) -> Result<(ShortString, ShortString), Error> {
+    let attribute = |name: &str| message.attribute(name).map(|value| short(name, value)).transpose();
+    match attribute("exchange")? {
+        Some(exchange) => {
+            let key = attribute("routing_key")?;
+            Ok((exchange, key.map_or_else(|| short("topic", &message.topic), Ok)?))
         }
-    }
-}
-
-/// Where a message goes: straight to the agent's own queue, unless it says otherwise.
-#[derive(Debug, PartialEq)]
-struct Target {
-    exchange: ShortString,
-    routing_key: ShortString,
-}
-
-impl Target {
-    fn of(message: &OutgoingMessage, queue: &str) -> Result<Self, Error> {
-        let attribute = |name: &str| message.attribute(name).map(|value| short(name, value)).transpose();
-        match attribute("exchange")? {
-            Some(exchange) => {
-                let key = attribute("routing_key")?;
-                let routing_key = key.map_or_else(|| short("topic", &message.topic), Ok)?;
-                Ok(Self { exchange, routing_key })
-            }
-            None => Ok(Self { exchange: "".into(), routing_key: queue.into() }),
-        }
+        None => Ok(("".into(), queue.into())),
     }
 }
 
 fn properties(message: &OutgoingMessage) -> Result<BasicProperties, Error> {
-    let mut properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
-    let mut headers = FieldTable::default();
-    for (name, value) in &message.headers {
-        if name.eq_ignore_ascii_case(b"content-type") {
-            properties = properties.with_content_type(short("content-type", value)?);
-        } else {
-            headers.insert(short("name of a header", name)?, text(value));
-        }
-    }
+    let mut properties = outgoing::properties(message)?;
     if !message.topic.is_empty() {
+        let mut headers: FieldTable = properties.headers().clone().unwrap_or_default();
         headers.insert(TOPIC_HEADER.into(), text(&message.topic));
-    }
-    if !headers.inner().is_empty() {
         properties = properties.with_headers(headers);
     }
     let attribute = |name: &str| message.attribute(name).map(|value| short(name, value)).transpose();
@@ -159,19 +83,7 @@ fn properties(message: &OutgoingMessage) -> Result<BasicProperties, Error> {
     if let Some(queue) = attribute("reply_to")? {
         properties = properties.with_reply_to(queue);
     }
-    if let Some(seconds) = message.timestamp_ms.and_then(|ms| u64::try_from(ms / 1_000).ok()) {
-        properties = properties.with_timestamp(seconds);
-    }
     Ok(properties)
-}
-
-fn text(bytes: &[u8]) -> AMQPValue {
-    AMQPValue::LongString(LongString::from(bytes.to_vec()))
-}
-
-fn short(name: &str, bytes: &[u8]) -> Result<ShortString, Error> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Error::fatal(format!("the {name} is not UTF-8")))?;
-    ShortString::try_new(text).map_err(|_| Error::fatal(format!("the {name} has more than 255 bytes")))
 }
 
 #[cfg(test)]
@@ -185,8 +97,7 @@ mod tests {
 
     #[track_caller]
     fn check(message: &OutgoingMessage, exchange: &str, routing_key: &str) {
-        let expected = Target { exchange: exchange.into(), routing_key: routing_key.into() };
-        assert_eq!(Target::of(message, "orders"), Ok(expected));
+        assert_eq!(target(message, "orders"), Ok((exchange.into(), routing_key.into())));
     }
 
     #[test]
@@ -204,7 +115,7 @@ mod tests {
         let properties = properties(&message).unwrap();
         assert_eq!(properties.content_type().as_ref().map(ShortString::as_str), Some("text/plain"));
         assert_eq!(properties.message_id().as_ref().map(ShortString::as_str), Some("7"));
-        assert_eq!(*properties.delivery_mode(), Some(PERSISTENT));
+        assert_eq!(*properties.delivery_mode(), Some(outgoing::PERSISTENT));
         let headers = properties.headers().as_ref().unwrap();
         assert_eq!(headers.inner().keys().map(ShortString::as_str).collect::<Vec<_>>(), ["siphon-topic", "x-a"]);
     }

@@ -147,6 +147,7 @@ pub struct Judge {
     queue: String,
     /// What a failed event gets.
     failed: Outcome,
+    is_failure_final: bool,
     sender: JoinHandle<()>,
 }
 
@@ -154,7 +155,8 @@ impl Judge {
     pub fn new(wire: Arc<Wire>, config: &Config) -> Self {
         let failed = if config.nack_discard { Outcome::Reject } else { Outcome::GiveBack };
         let sender = tokio::spawn(Arc::clone(&wire).send_what_is_due());
-        Self { wire, queue: config.name.clone(), failed, sender }
+        let is_failure_final = config.nack_discard || config.auto_ack;
+        Self { wire, queue: config.name.clone(), failed, is_failure_final, sender }
     }
 }
 
@@ -165,6 +167,10 @@ impl Drop for Judge {
 }
 
 impl Settler for Judge {
+    fn is_failure_final(&self) -> bool {
+        self.is_failure_final
+    }
+
     async fn settle(&mut self, settlements: &[Settlement]) -> Result<(), Error> {
         let failed = self.failed;
         let settle = |plan: &mut AckPlan, now| {

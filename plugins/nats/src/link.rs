@@ -227,6 +227,7 @@ impl News {
             self.losses = seen.losses;
             told = Told { is_new: true, is_another_connection: true };
             self.is_connected = false;
+            self.lag = None; // the host forgets it, too
             batch.lost(GENERATION - 1, link.loss());
         }
         if seen.is_connected && !self.is_connected {

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backend;
 mod config;
 mod connect;
 mod consume;
@@ -22,4 +23,8 @@ const KEYS: &[&str] = &["async/sqlite"];
 /// How logs call it.
 const LABEL: &str = "SQLite";
 
-siphon_sdk::export_plugin!(siphon_sdk::source::<connect::Queue>(), siphon_sdk::sink::<publish::Publisher>());
+siphon_sdk::export_plugin!(
+    siphon_sdk::source::<connect::Queue>(),
+    siphon_sdk::sink::<publish::Publisher>(),
+    siphon_sdk::publisher::<backend::QueueBackend>(),
+);

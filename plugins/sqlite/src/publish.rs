@@ -1,5 +1,6 @@
 //! Events on their way into the queue: `siphon publish`, and whoever publishes later.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,8 +29,7 @@ impl Sink for Publisher {
     }
 
     async fn connect(config: Config, context: Context) -> Result<Self, Error> {
-        let store = Store::open(&config.path).await.map_err(cannot_open)?;
-        Ok(Self { store: Some(store), queue: config.queue, topics: context.topics })
+        Self::open(&config.path, config.queue, context.topics).await
     }
 
     /// Stores the messages in one transaction, without those that are refused.
@@ -61,6 +61,16 @@ impl Sink for Publisher {
 }
 
 impl Publisher {
+    /// `topics`: what an event without a topic of its own may get.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used.
+    pub async fn open(path: &Path, queue: String, topics: Vec<String>) -> Result<Self, Error> {
+        let store = Store::open(path).await.map_err(cannot_open)?;
+        Ok(Self { store: Some(store), queue, topics })
+    }
+
     async fn store(&self, events: Vec<NewEvent>) -> Result<(), Error> {
         let store = self.store.as_ref().ok_or_else(closed)?;
         store.publish(&self.queue, events).await.map(drop).map_err(broken)

@@ -107,7 +107,7 @@ fn what_is_off_or_without_effect_is_no_error() {
 }
 
 #[test]
-fn logging_and_router_are_read_strictly() {
+fn logging_router_and_telemetry_are_read_strictly() {
     let service = |more: &str| format!("{{\"version\": 3, \"async_agent\": [], \"extra_config\": {{\n {more}}}}}");
     let logging =
         |more: &str| service(&format!("\"telemetry/logging\": {{\"level\": \"INFO\", \"stdout\": true, {more}}}"));
@@ -123,6 +123,9 @@ fn logging_and_router_are_read_strictly() {
     check_one(&service("\"telemetry/logging\": {}"), &["notice", "stdout is off: the log goes to standard error"]);
     check_one(&service("\"telemetry/logging\": {\"stdout\": \"yes\"}"), &["error", "stdout: \"yes\" is no boolean"]);
     check_one(&service("\"router\": {\"health_path\": \"healthz\"}"), &["error", "has to begin with a slash"]);
+    check_one(&service("\"router\": {\"health_path\": \"/metrics/\"}"), &["error", "is the path of the metrics"]);
+    let exporter = "\"telemetry/opentelemetry\": {\"exporters\": {\"prometheus\": [{\"name\": \"p\"}]}}";
+    check_one(&service(exporter), &["error", "siphon shows its metrics under /metrics"]);
     check_one(&service("\"router\": {\"helth_path\": \"/h\"}"), &["warning", "did you mean \"health_path\"?"]);
 }
 
@@ -323,6 +326,29 @@ fn component_settings_are_held_against_their_schema() {
 }
 
 #[test]
+fn filters_beside_operations_are_named() {
+    let proxy = |operations| {
+        format!("\"mapping\": {{\"a\": \"b\"}}, \"extra_config\": {{\"proxy\": {{\"flatmap_filter\": {operations}}}}}")
+    };
+    let expected = ["warning", "mapping: is ignored, because flatmap_filter is given"];
+    check_one(&in_backend(&proxy("[{\"type\": \"del\", \"args\": [\"a\"]}]")), &expected);
+    check(&in_backend(&proxy("[]")), &[]);
+}
+
+#[test]
+fn placeholders_that_nothing_gives_a_value_are_named() {
+    check(&in_backend("\"url_pattern\": \"/{topic}/{{.Message_id}}?r={resp0_id}\""), &[]);
+    check_one(
+        &in_backend("\"url_pattern\": \"/{mesage_id}\""),
+        &["warning", "url_pattern: no driver gives {mesage_id} a value; did you mean {message_id}?"],
+    );
+    check_one(
+        &in_backend("\"url_pattern\": \"/{tenant}\""),
+        &["notice", "{Tenant} is no name that siphon's own drivers give"],
+    );
+}
+
+#[test]
 fn backends_are_checked() {
     let place = "async_agent[0].backend[0]";
     check(
@@ -336,10 +362,10 @@ fn backends_are_checked() {
     check_one(&in_backend("\"host\": [\"http://u:secret@h\"]"), &["error", "http://u:***@h"]);
     check_one(&in_backend("\"host\": [\"http://h/?sig=hunter2\"]"), &["error", "\"http://h/?sig=***\" not valid"]);
     check_one(&in_backend("\"host\": [\"x\"], \"disable_host_sanitize\": true"), &["warning", "\"x\" has no scheme"]);
-    check_one(&in_backend("\"encoding\": \"xml\""), &["error", "the encoding \"xml\" is not in this build"]);
+    check_one(&in_backend("\"encoding\": \"yaml\""), &["error", "the encoding \"yaml\" is not in this build"]);
     check_one(
         &in_backend("\"encoding\": \"jsn\""),
-        &["error", "is none of json, safejson, fast-json, string, no-op; did you mean \"json\"?"],
+        &["error", "is none of json, safejson, fast-json, xml, rss, string, no-op; did you mean \"json\"?"],
     );
     check_one(&in_backend("\"encoding\": \"no-op\""), &["warning", "an event whose backend failed is acked"]);
     check_one(&in_backend("\"sd\": \"dns\""), &["error", "service discovery by \"dns\" is not in this build"]);

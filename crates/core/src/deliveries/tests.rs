@@ -66,6 +66,7 @@ fn books(capabilities: Capabilities, rate: Option<f64>, now: Instant) -> Deliver
         running: 0,
         unsent: Vec::new(),
         gone: Gone::default(),
+        terms: Terms::NONE,
         is_draining: false,
     }
 }

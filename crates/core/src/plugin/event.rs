@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use siphon_abi::{Item, Slice};
+use tokio::time::Instant;
 
 /// Names a delivered message towards its driver.
 pub type Handle = siphon_abi::Handle;
@@ -16,6 +17,7 @@ pub struct Event {
     /// Its slices live as long as `payload`'s owner.
     item: Item,
     payload: Bytes,
+    taken: Instant,
 }
 
 // SAFETY: what an item points to does not change until its release, and `release` may come from any thread.
@@ -56,9 +58,9 @@ impl Event {
     /// # Safety
     ///
     /// `item` is a message that a driver has just handed over, and nobody else releases it.
-    pub(super) unsafe fn new(item: Item) -> Self {
+    pub(super) unsafe fn new(item: Item, taken: Instant) -> Self {
         let Item { payload, owner, release, .. } = item;
-        Self { item, payload: Bytes::from_owner(Memory { payload, owner, release }) }
+        Self { item, payload: Bytes::from_owner(Memory { payload, owner, release }), taken }
     }
 
     /// The message's bytes. Cloning shares them; a clone that is kept long keeps the plugin's memory.
@@ -82,6 +84,11 @@ impl Event {
     /// What the driver knows besides: `message_id`, `routing_key`, …
     pub fn attributes(&self) -> Pairs<'_> {
         self.pairs(self.item.attributes)
+    }
+
+    /// When it was taken from the driver.
+    pub fn taken(&self) -> Instant {
+        self.taken
     }
 
     pub fn timestamp(&self) -> Option<SystemTime> {
@@ -195,7 +202,7 @@ impl From<EventParts> for Event {
         // What the slices point to is on the heap and stays where it is when the box is leaked.
         let item = Item { owner: Box::into_raw(block).cast(), ..item };
         // SAFETY: the item was made here, and nobody else releases it.
-        unsafe { Self::new(item) }
+        unsafe { Self::new(item, Instant::now()) }
     }
 }
 

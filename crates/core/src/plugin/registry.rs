@@ -111,6 +111,22 @@ impl Registry {
         self.find(Kind::SINK, key)
     }
 
+    /// The sink that answers to `key` on a backend for URLs of `scheme`, or for all.
+    pub fn publisher(&self, key: &str, scheme: &str) -> Option<&Arc<Registered>> {
+        let serves = |component: &&Arc<Registered>| {
+            component.schemes.is_empty() || component.schemes.iter().any(|own| own == scheme)
+        };
+        self.publishers(key).find(serves)
+    }
+
+    /// All sinks that answer to `key` on a backend.
+    pub fn publishers(&self, key: &str) -> impl Iterator<Item = &Arc<Registered>> {
+        self.components.iter().filter(move |component| {
+            let is_publisher = component.kind == Kind::SINK && component.level == Level::BACKEND;
+            is_publisher && component.keys.iter().any(|own| own == key)
+        })
+    }
+
     pub fn components(&self) -> &[Arc<Registered>] {
         &self.components
     }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use siphon_abi::{ErrorKind, Object, Pair, Pairs, RErr, ROk, SinkTable, Slice};
 
 use super::doorbell::done;
@@ -14,7 +15,7 @@ use super::{OpenOptions, Registered};
 /// A message to publish.
 #[derive(Debug, Clone, Default)]
 pub struct Outgoing {
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     pub key: Vec<u8>,
     /// Empty: the sink's own default.
     pub topic: Vec<u8>,

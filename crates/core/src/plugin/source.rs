@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use siphon_abi::{
     Capabilities, Component, ErrorKind, Finding, Item, ItemKind, Object, OpenArgs, Poll, RErr, ROk, RStr, SinkTable,
-    SourceTable,
+    SourceTable, Terms,
 };
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::doorbell::{done, doorbell};
 use super::{Event, Handle, Registered};
@@ -128,10 +129,10 @@ impl Registered {
 #[derive(Debug)]
 pub enum Arrival {
     Event(Event),
-    Connected { generation: u64 },
+    Connected { generation: u64, terms: Terms },
     Lost { generation: u64, reason: String },
     Revoked { partition: i32, generation: u64 },
-    Lag(u64),
+    Lag { partition: Option<i32>, count: u64 },
 }
 
 /// Why nothing more comes out of a source.
@@ -193,10 +194,10 @@ impl Source {
         let (items, events) = (self.items.as_mut_ptr().cast(), events.min(BATCH) as u32);
         // SAFETY: a live object, an array of `BATCH` places, and `&mut self` makes this the one caller.
         let next = unsafe { (self.table.next)(self.object, items, BATCH as u32, events) };
-        let count = (next.count as usize).min(BATCH);
+        let (count, now) = ((next.count as usize).min(BATCH), Instant::now());
         for place in &self.items[..count] {
             // SAFETY: the driver filled in `count` items, and each is read once.
-            if let Some(arrival) = arrival(unsafe { place.assume_init_read() }) {
+            if let Some(arrival) = arrival(unsafe { place.assume_init_read() }, now) {
                 each(arrival);
             }
         }
@@ -268,21 +269,24 @@ impl fmt::Debug for Source {
 }
 
 /// An item in the core's own types; kinds that this siphon does not know are released and skipped.
-fn arrival(item: Item) -> Option<Arrival> {
+fn arrival(item: Item, now: Instant) -> Option<Arrival> {
     let Handle { generation, .. } = item.handle;
     if item.kind == ItemKind::MESSAGE {
         // SAFETY: the driver has just handed the item over.
-        return Some(Arrival::Event(unsafe { Event::new(item) }));
+        return Some(Arrival::Event(unsafe { Event::new(item, now) }));
     }
     let arrival = match item.kind {
-        ItemKind::CONNECTED => Some(Arrival::Connected { generation }),
+        ItemKind::CONNECTED => Some(Arrival::Connected { generation, terms: Terms(item.value) }),
         ItemKind::LOST => {
             // SAFETY: the item is released below, after this.
             let reason = String::from_utf8_lossy(unsafe { item.payload.get() }).into_owned();
             Some(Arrival::Lost { generation, reason })
         }
         ItemKind::REVOKED => Some(Arrival::Revoked { partition: item.partition, generation }),
-        ItemKind::LAG => Some(Arrival::Lag(item.value)),
+        ItemKind::LAG => {
+            let partition = (item.partition >= 0).then_some(item.partition);
+            Some(Arrival::Lag { partition, count: item.value })
+        }
         _ => None,
     };
     // SAFETY: the one release of this item.

@@ -5,6 +5,7 @@ mod breaking;
 mod connection;
 mod drain;
 mod memory;
+mod metrics;
 mod outages;
 mod panics;
 mod partitions;

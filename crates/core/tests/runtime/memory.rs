@@ -115,7 +115,7 @@ async fn notices_are_released_and_come_in_order() {
 
 fn describe(arrival: &Arrival) -> String {
     match arrival {
-        Arrival::Connected { generation } => format!("connected {generation}"),
+        Arrival::Connected { generation, .. } => format!("connected {generation}"),
         Arrival::Lost { generation, reason } => format!("lost {generation}: {reason}"),
         other => format!("{other:?}"),
     }

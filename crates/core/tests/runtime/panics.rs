@@ -85,7 +85,7 @@ async fn in_publish_the_caller_gets_an_error() {
     let component = registry.sink(broker.key()).unwrap();
     let options: OpenOptions = spec(&broker).open_options();
     let sink = Sink::open(component, &options).unwrap();
-    let (confirmed, result) = sink.publish(&[Outgoing { payload: b"a".to_vec(), ..Outgoing::default() }]).await;
+    let (confirmed, result) = sink.publish(&[Outgoing { payload: "a".into(), ..Outgoing::default() }]).await;
     assert_eq!((confirmed, result.is_err()), (0, true));
     let again = sink.publish(&[Outgoing::default()]).await;
     assert!(again.1.is_err(), "its object is of no further use");

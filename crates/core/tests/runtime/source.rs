@@ -163,7 +163,7 @@ async fn close_is_bounded_by_its_deadline() {
 }
 
 fn outgoing(payload: &str) -> Outgoing {
-    Outgoing { payload: payload.into(), ..Outgoing::default() }
+    Outgoing { payload: payload.to_owned().into(), ..Outgoing::default() }
 }
 
 fn sink(broker: &FakeBroker) -> Sink {

@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::REPLY_LIMIT;
-use super::client::{Outgoing, Pool, broken};
+use super::client::{Pool, broken};
 use super::connect::Connection;
+use super::exchange::Outgoing;
 use super::idle::{Kept, Peer};
 use crate::error::{Call, PipeError};
 
@@ -38,22 +39,34 @@ impl Lease {
     }
 }
 
-/// Head of a reply. Dropping it before its body was read closes the connection.
-pub(crate) struct Answer {
+/// Head of a reply, and its body on the wire or in memory. Dropping it before its body was read closes the connection.
+pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     /// What was asked last, after redirects.
     pub method: Method,
     pub url: Uri,
-    body: Incoming,
-    lease: Option<Lease>,
+    body: Body,
+}
+
+enum Body {
+    Wire(Incoming, Option<Lease>),
+    Memory(Bytes),
 }
 
 impl Answer {
     pub(super) fn new(response: Response<Incoming>, call: &Outgoing, lease: Option<Lease>) -> Self {
         let (head, body) = response.into_parts();
-        let (method, url) = (call.method.clone(), call.url.clone());
-        Self { status: head.status, headers: head.headers, method, url, body, lease }
+        Self::with(call, head.status, head.headers, Body::Wire(body, lease))
+    }
+
+    /// An answer to `call` that came over no connection.
+    pub fn from_memory(call: &Outgoing, status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self::with(call, status, headers, Body::Memory(body))
+    }
+
+    fn with(call: &Outgoing, status: StatusCode, headers: HeaderMap, body: Body) -> Self {
+        Self { status, headers, method: call.method.clone(), url: call.url.clone(), body }
     }
 
     /// The whole body, unpacked if it is gzip.
@@ -61,28 +74,36 @@ impl Answer {
     /// # Errors
     ///
     /// `Oversized` past [`REPLY_LIMIT`], without reading more; `Transport` when the connection breaks; `Packing`.
-    pub async fn read(mut self) -> Result<Bytes, PipeError> {
+    pub async fn read(self) -> Result<Bytes, PipeError> {
+        let mut answer = self;
+        answer.load().await
+    }
+
+    /// Brings the whole body into memory, unpacked if it is gzip; the headers are then about the unpacked body. A layer
+    /// that looks at the body, and what is above it, share it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn load(&mut self) -> Result<Bytes, PipeError> {
         if self.announced().is_some_and(|length| length > REPLY_LIMIT as u64) && self.method != Method::HEAD {
             return Err(self.oversized());
         }
-        let body = self.collect().await?;
-        if let Some(lease) = self.lease.take() {
-            lease.end();
+        let mut body = self.collect().await?;
+        if !body.is_empty() && self.is_packed() {
+            body = self.unpack(&body)?;
+            self.headers.remove(CONTENT_ENCODING);
+            self.headers.remove(CONTENT_LENGTH);
         }
-        if body.is_empty() || !self.is_packed() {
-            return Ok(body);
-        }
-        self.unpack(&body)
+        self.body = Body::Memory(body.clone());
+        Ok(body)
     }
 
     /// Reads and forgets a short body, so that the connection can be used again.
     pub async fn discard(mut self) {
         let is_short = self.method == Method::HEAD || self.announced().is_some_and(|length| length <= DISCARD_LIMIT);
-        if is_short
-            && matches!(timeout(DISCARD_PATIENCE, self.collect()).await, Ok(Ok(_)))
-            && let Some(lease) = self.lease.take()
-        {
-            lease.end();
+        if is_short {
+            _ = timeout(DISCARD_PATIENCE, self.collect()).await;
         }
     }
 
@@ -90,19 +111,25 @@ impl Answer {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    pub fn is_packed(&self) -> bool {
+    fn is_packed(&self) -> bool {
         self.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"))
     }
 
-    /// One piece is taken as it came; several are put together.
+    /// The body as it came. One piece is taken as it is; several are put together. At the end of the body its
+    /// connection is free.
     async fn collect(&mut self) -> Result<Bytes, PipeError> {
+        let (incoming, lease) = match &mut self.body {
+            Body::Memory(body) => return Ok(body.clone()),
+            Body::Wire(incoming, lease) => (incoming, lease),
+        };
+        let call = || Call::new(&self.method, &self.url);
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
-        while let Some(frame) = self.body.frame().await {
-            let frame = frame.map_err(|error| broken(self.call(), &error))?;
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|error| broken(call(), &error))?;
             let Ok(data) = frame.into_data() else { continue };
             if first.len() + whole.len() + data.len() > REPLY_LIMIT {
-                return Err(self.oversized());
+                return Err(PipeError::Oversized { call: call(), limit: REPLY_LIMIT });
             }
             match (first.is_empty(), whole.is_empty()) {
                 (true, true) => first = data,
@@ -112,6 +139,9 @@ impl Answer {
                 }
                 (true, false) => whole.extend_from_slice(&data),
             }
+        }
+        if let Some(lease) = lease.take() {
+            lease.end();
         }
         Ok(if whole.is_empty() { first } else { whole.freeze() })
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ::http::{HeaderMap, Method, Request, Response, Uri};
+use ::http::{Request, Response};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -13,10 +13,11 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Lease};
 use super::connect::{Connection, Connector, reason};
+use super::exchange::{Exchange, ExchangeFuture, Outgoing};
 use super::idle::{IdleLimits, IdleSet, Kept, Peer};
-use super::redirect::{self, REDIRECT_LIMIT, RedirectPolicy};
 use super::wire::{self, Habits};
 use crate::error::{Call, PipeError};
+use crate::stage::Context;
 
 /// Longest use of a connection. Without it a busy pipe would stay for ever with the addresses that a name had when it
 /// started; a new connection every ten minutes costs nothing.
@@ -37,21 +38,6 @@ pub struct ClientSettings {
 impl From<&HttpSettings> for ClientSettings {
     fn from(http: &HttpSettings) -> Self {
         Self { http: http.clone(), extra_roots: Vec::new() }
-    }
-}
-
-/// One call, its headers without those that belong to the connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Outgoing {
-    pub method: Method,
-    pub url: Uri,
-    pub headers: Arc<HeaderMap>,
-    pub body: Bytes,
-}
-
-impl Outgoing {
-    pub fn call(&self) -> Call {
-        Call::new(&self.method, &self.url)
     }
 }
 
@@ -90,30 +76,13 @@ impl Client {
         self.connector.prepare_tls().map(drop)
     }
 
-    /// Calls, and follows redirects. Gives the last reply's head with its body still to be read. Has no deadline of
+    /// Makes one request, without redirects. Gives the reply's head with its body still to be read. Has no deadline of
     /// its own; dropping the future closes the connection.
     ///
     /// # Errors
     ///
-    /// `Connect`, `Transport`, `HeadersTimedOut`, `Redirect`. A status is no error here.
-    pub(crate) async fn send(&self, call: Outgoing, policy: RedirectPolicy) -> Result<Answer, PipeError> {
-        let mut call = call;
-        for _ in 0..=REDIRECT_LIMIT {
-            let answer = self.exchange(&call).await?;
-            let next = redirect::next(&call, answer.status, &answer.headers, policy);
-            match next.map_err(|reason| PipeError::Redirect { call: call.call(), reason })? {
-                None => return Ok(answer),
-                Some(next) => {
-                    answer.discard().await;
-                    call = next;
-                }
-            }
-        }
-        let reason = format!("stopped after {REDIRECT_LIMIT} redirects");
-        Err(PipeError::Redirect { call: call.call(), reason })
-    }
-
-    async fn exchange(&self, call: &Outgoing) -> Result<Answer, PipeError> {
+    /// `Connect`, `Transport`, `HeadersTimedOut`. A status is no error here.
+    pub(crate) async fn send(&self, call: &Outgoing) -> Result<Answer, PipeError> {
         let Some(authority) = call.url.authority() else { return Err(PipeError::NoHosts) };
         let peer = Peer { tls: call.url.scheme_str() == Some("https"), authority: authority.clone() };
         let request = wire::request(call, authority, self.habits);
@@ -169,6 +138,19 @@ impl Client {
             Some(request) => Unsent::Request(Box::new(request)),
             None => Unsent::Failed(broken(call.call(), &failure.into_error())),
         })
+    }
+}
+
+/// The innermost: one request over a connection.
+impl Exchange for Client {
+    fn exchange<'a>(&'a self, call: Outgoing, _context: &'a Context) -> ExchangeFuture<'a> {
+        Box::pin(async move { self.send(&call).await })
+    }
+}
+
+impl Exchange for Arc<Client> {
+    fn exchange<'a>(&'a self, call: Outgoing, context: &'a Context) -> ExchangeFuture<'a> {
+        Client::exchange(self, call, context)
     }
 }
 

@@ -9,7 +9,7 @@ use ::http::uri::{Authority, Scheme};
 use ::http::{Method, StatusCode, Uri};
 use siphon_telemetry::redact;
 
-use super::client::Outgoing;
+use super::exchange::Outgoing;
 use crate::percent;
 use crate::target::is_callable;
 
@@ -48,7 +48,8 @@ pub(super) fn next(
         return Err(format!("unsupported protocol scheme \"{scheme}\""));
     }
     let headers = next_headers(call, &url, method == call.method);
-    Ok(Some(Outgoing { method, url, headers: Arc::new(headers), body: call.body.clone() }))
+    let is_abroad = call.is_abroad || call.url.host() != url.host();
+    Ok(Some(Outgoing { method, url, headers: Arc::new(headers), body: call.body.clone(), is_abroad }))
 }
 
 /// Long ones are cut.
@@ -176,7 +177,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static("secret"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/x"));
-        Outgoing { method, url: Uri::from_static(url), headers: Arc::new(headers), body: Bytes::from(body) }
+        Outgoing::new(method, Uri::from_static(url), Arc::new(headers), Bytes::from(body))
     }
 
     fn follow(
@@ -241,8 +242,9 @@ mod tests {
         let cases = [("/r", true), ("http://h:99/r", true), ("http://other/r", false)];
         for (location, kept) in cases {
             let next = follow(&call(Method::GET, "http://h/a", ""), 302, location, RedirectPolicy::default());
-            let headers = next.expect("followable").expect("followed").headers;
-            assert_eq!(headers.contains_key(AUTHORIZATION), kept, "{location}");
+            let next = next.expect("followable").expect("followed");
+            let seen = (next.headers.contains_key(AUTHORIZATION), next.is_abroad);
+            assert_eq!(seen, (kept, !kept), "{location}");
         }
     }
 

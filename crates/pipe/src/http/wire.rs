@@ -9,7 +9,7 @@ use ::http::{Method, Request, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
 
-use super::client::Outgoing;
+use super::exchange::Outgoing;
 
 static SIPHON: HeaderValue = HeaderValue::from_static(concat!("siphon/", env!("CARGO_PKG_VERSION")));
 static GZIP: HeaderValue = HeaderValue::from_static("gzip");
@@ -79,7 +79,7 @@ mod tests {
         let headers =
             given.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let headers = Arc::new(HeaderMap::from_iter(headers));
-        let call = Outgoing { method, url: Uri::from_static("http://u:p@h:81/a?b"), headers, body: Bytes::new() };
+        let call = Outgoing::new(method, Uri::from_static("http://u:p@h:81/a?b"), headers, Bytes::new());
         let request = request(&call, call.url.authority().expect("one"), habits);
         let mut sent: Vec<_> = request.headers().iter().map(|(k, v)| (k.as_str(), v.to_str().expect("text"))).collect();
         sent.sort_unstable();

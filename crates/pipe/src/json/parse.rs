@@ -28,14 +28,17 @@ const BYTES_PER_NODE: usize = 6;
 ///
 /// [`JsonError`] with the reference's words and the place: `EOF` for a text without a value, `unexpected EOF` for one
 /// that is cut, `invalid character '<' looking for beginning of value` and its siblings, `exceeded max depth`.
-pub(super) fn parse(text: &[u8]) -> Result<Document, JsonError> {
+///
+/// With `is_alone`, `invalid character 'x' after top-level value` too.
+pub(super) fn parse(text: &[u8], is_alone: bool) -> Result<Document, JsonError> {
     if text.len() > TEXT_LIMIT {
         return Err(JsonError::whole_text("a text of 4 GiB or more cannot be read"));
     }
     // Checked first for speed: the lossy conversion takes three times as long over a valid text.
     let source = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
     let mut parser = Parser::new(source.as_bytes());
-    if let Err((offset, message)) = parser.run() {
+    let end = if is_alone { Parser::end } else { |_: &mut Parser<'_>| Ok(()) };
+    if let Err((offset, message)) = parser.run().and_then(|()| end(&mut parser)) {
         return Err(JsonError::at(source.as_bytes(), offset, message));
     }
     let Parser { unescaped, nodes, .. } = parser;
@@ -82,6 +85,11 @@ impl<'t> Parser<'t> {
                 return Ok(());
             }
         }
+    }
+
+    /// Nothing but white space is left.
+    fn end(&mut self) -> Result<(), Failure> {
+        if self.skip_space().is_some() { Err(self.unexpected("after top-level value")) } else { Ok(()) }
     }
 
     /// The next byte that is no white space, without taking it.

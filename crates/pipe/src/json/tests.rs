@@ -240,3 +240,10 @@ fn type_name(value: &serde_json::Value) -> &'static str {
         serde_json::Value::Object(_) => "object",
     }
 }
+
+#[test]
+fn a_text_that_must_be_one_value_has_nothing_behind_it() {
+    assert!(Json::parse_alone(b" {} \n").is_ok());
+    let error = Json::parse_alone(b"{}\n x").map_err(|error| error.to_string());
+    assert_eq!(error, Err("invalid character 'x' after top-level value at line 2, column 2".to_owned()));
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::components::{Build, UnknownKeys};
+use crate::components::{Build, Entry, UnknownKeys};
 use crate::fixture::{agent, backend, http, map};
 use crate::json::Json;
 use crate::message::Response;
@@ -50,6 +50,8 @@ impl Stage for Answers {
     }
 }
 
+const KNOWN: Known<'static> = Known { table: &TABLE, transports: &NoTransports };
+
 static TABLE: [Entry; 5] = [
     named(&["outer"], Level::Agent),
     named(&["first", "github.com/first"], Level::Backend),
@@ -62,7 +64,8 @@ static TABLE: [Entry; 5] = [
 async fn a_transport_answers_instead_of_the_backend_below_its_stages() {
     let mut one = backend("http://127.0.0.1:1", "/");
     one.components = vec![component("there"), component("second")];
-    let pipe = assemble(&agent(vec![one]), ClientSettings::from(&http()), &TABLE).expect("a pipe");
+    let pipe =
+        assemble(&agent(vec![one]), ClientSettings::from(&http()), KNOWN, PipeMetrics::default()).expect("a pipe");
     let reply = pipe.run(Request::new(""), Instant::now() + std::time::Duration::from_secs(9)).await;
     let data = reply.response.map(|response| response.data.to_string());
     assert_eq!(data.as_deref(), Some(r#"{"second":{"by":"there"}}"#));
@@ -72,7 +75,9 @@ async fn a_transport_answers_instead_of_the_backend_below_its_stages() {
 fn two_transports_for_one_backend_are_refused() {
     let mut one = backend("http://h", "/");
     one.components = vec![component("there"), component("here")];
-    let problems = assemble(&agent(vec![one]), ClientSettings::from(&http()), &TABLE).err().expect("refused");
+    let problems = assemble(&agent(vec![one]), ClientSettings::from(&http()), KNOWN, PipeMetrics::default())
+        .err()
+        .expect("refused");
     let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(said, ["here answers for this backend already; keep one"]);
 }
@@ -84,7 +89,7 @@ async fn stages_stand_in_the_order_of_the_table_whatever_the_order_of_the_file()
     one.hosts.clear();
     let mut agent = agent(vec![one]);
     agent.components = vec![component("outer")];
-    let pipe = assemble(&agent, ClientSettings::from(&http()), &TABLE).expect("a pipe");
+    let pipe = assemble(&agent, ClientSettings::from(&http()), KNOWN, PipeMetrics::default()).expect("a pipe");
     let reply = pipe.run(Request::new(""), Instant::now() + std::time::Duration::from_secs(9)).await;
     // The request is prepared outside of the backend's components: without hosts they are not reached.
     assert_eq!(reply.response.map(|response| response.data.to_string()).as_deref(), Some(r#"{"outer":null}"#));
@@ -159,3 +164,5 @@ fn every_component_of_the_table_has_a_name_a_schema_and_an_effect() {
         assert!((entry.schema)().is_object(), "{:?}", entry.namespaces);
     }
 }
+
+mod exchanges;

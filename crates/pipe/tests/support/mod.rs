@@ -4,6 +4,7 @@
 
 pub mod model;
 pub mod server;
+pub mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;

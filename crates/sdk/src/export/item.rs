@@ -86,12 +86,14 @@ unsafe extern "C" fn release_nothing(_: *mut c_void) {}
 pub(super) fn item(entry: Entry) -> (OwnedItem, usize) {
     match entry {
         Entry::Message(message) => from_message(message),
-        Entry::Connected { generation } => light(notice(ItemKind::CONNECTED, generation, 0)),
+        Entry::Connected { generation, terms } => light(notice(ItemKind::CONNECTED, generation, terms.0)),
         Entry::Lost { generation, reason } => lost(generation, reason),
         Entry::Revoked { partition, generation } => {
             light(Item { partition, ..notice(ItemKind::REVOKED, generation, 0) })
         }
-        Entry::Lag(count) => light(notice(ItemKind::LAG, 0, count)),
+        Entry::Lag { partition, count } => {
+            light(Item { partition: partition.unwrap_or(-1), ..notice(ItemKind::LAG, 0, count) })
+        }
     }
 }
 

@@ -15,5 +15,5 @@ mod sink_pump;
 mod source;
 
 pub use register::{handshake, init, no_extension, root_module};
-pub use sink::sink;
+pub use sink::{publisher, sink};
 pub use source::source;

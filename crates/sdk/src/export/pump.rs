@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use siphon_abi::{Done, Verdict as AbiVerdict};
+use siphon_abi::{Done, Terms, Verdict as AbiVerdict};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::shared::{Command, End, Shared};
 use crate::driver::{Receiver, Settlement, Settler, Source, Verdict};
-use crate::message::Batch;
+use crate::message::{Batch, Entry};
 use crate::{Context, Error};
 
 /// How long the last settlements and the goodbye may take after the connection has failed.
@@ -57,7 +57,7 @@ async fn closing_before_connect(shared: &Shared) -> Closing {
 }
 
 async fn drive(mut receiver: impl Receiver, mut settler: impl Settler, shared: &Arc<Shared>) -> End {
-    shared.push(connected(shared));
+    shared.push(connected(&settler));
     let ending = Notify::new();
     let ended = {
         let mut settling = std::pin::pin!(settle_all(&mut settler, shared, &ending));
@@ -93,21 +93,22 @@ async fn goodbye(settler: &mut impl Settler, shared: &Shared) -> Result<(), Erro
     settler.close().await
 }
 
-fn connected(shared: &Shared) -> Batch {
-    let mut batch = Batch::new(0, Arc::clone(&shared.room_changed));
-    batch.connected(0);
+/// The first notice of a source, with its terms.
+fn connected(settler: &impl Settler) -> Batch {
+    let terms = if settler.is_failure_final() { Terms::FAILURE_IS_FINAL } else { Terms::NONE };
+    let mut batch = Batch::new(0);
+    batch.entries.push(Entry::Connected { generation: 0, terms });
     batch
 }
 
 /// Receives until the connection ends.
 async fn receive_all<R: Receiver>(receiver: &mut R, shared: &Shared) -> Error {
     loop {
-        let room = shared.room();
-        if room == 0 && !R::POLLS_WITHOUT_ROOM {
+        let mut batch = shared.batch();
+        if batch.room() == 0 && !R::POLLS_WITHOUT_ROOM {
             shared.room_changed().await;
             continue;
         }
-        let mut batch = Batch::new(room, Arc::clone(&shared.room_changed));
         if let Err(error) = receiver.recv(&mut batch).await {
             shared.push(batch);
             return error;

@@ -47,8 +47,7 @@ pub(super) struct Shared {
     is_paused: AtomicBool,
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
-    /// Receivers that are called without room wait for it, too.
-    pub(super) room_changed: Arc<Notify>,
+    room_changed: Arc<Notify>,
     in_flight: AtomicUsize,
     max_in_flight: usize,
 }
@@ -80,6 +79,11 @@ impl Shared {
     pub(super) fn pause(&self, paused: bool) {
         self.is_paused.store(paused, Ordering::Relaxed);
         self.tell_room();
+    }
+
+    /// A batch for what there is room for.
+    pub(super) fn batch(&self) -> Batch {
+        Batch::watching(self.room(), Arc::clone(&self.room_changed))
     }
 
     /// Waits until room may have changed.

@@ -18,11 +18,25 @@ use super::source::{check_with, first_error};
 use crate::Error;
 use crate::driver::Sink;
 
-/// `S` as a component, for [`export_plugin!`](crate::export_plugin).
+/// `S` as the sink of an agent's driver, for [`export_plugin!`](crate::export_plugin): `siphon publish` uses it.
 pub fn sink<S: Sink>() -> Component {
+    sink_at::<S>(Level::AGENT)
+}
+
+/// `S` as a backend, for [`export_plugin!`](crate::export_plugin): what reaches it in a pipe is published.
+///
+/// Its configuration is the component's object, with the backend's `host` (a list of texts) and `url_pattern` added where
+/// the object has none of its own. A message's headers are those of the request; its attributes are the event's params,
+/// first letter upper-case (`Topic`, `Message_id`, `Resp0_id`).
+pub fn publisher<S: Sink>() -> Component {
+    sink_at::<S>(Level::BACKEND)
+}
+
+fn sink_at<S: Sink>(level: Level) -> Component {
     let schema = schemars::schema_for!(S::Config);
-    let base = component(Kind::SINK, Level::AGENT, S::KEYS, S::LABEL, &schema);
-    Component { sink: &Glue::<S>::TABLE, ..base }
+    let base = component(Kind::SINK, level, S::KEYS, S::LABEL, &schema);
+    let schemes = S::SCHEMES.iter().map(|scheme| (*scheme).into()).collect();
+    Component { sink: &Glue::<S>::TABLE, schemes, ..base }
 }
 
 /// An open sink, on the plugin's side.

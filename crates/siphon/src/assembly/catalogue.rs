@@ -11,10 +11,26 @@ use siphon_pipe::component_table;
 pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
     let sources = registry.components().iter().filter(|component| component.kind == abi::Kind::SOURCE);
     let built_in = component_table().iter().map(component);
+    let mut publishers: Vec<Entry> = Vec::new();
+    for publisher in registry.components().iter().filter(|component| is_publisher(component)) {
+        // Several plugins share a namespace, each for its own URLs: their settings look the same.
+        if !publishers.iter().any(|known| known.main_key() == publisher.main_key()) {
+            publishers.push(backend(publisher));
+        }
+    }
     Catalogue {
-        entries: sources.map(|source| driver(source)).chain(built_in).collect(),
+        entries: sources.map(|source| driver(source)).chain(built_in).chain(publishers).collect(),
         plugin_folder: Some(folder.display().to_string()),
     }
+}
+
+fn is_publisher(component: &Registered) -> bool {
+    component.kind == abi::Kind::SINK && component.level == abi::Level::BACKEND
+}
+
+fn backend(publisher: &Registered) -> Entry {
+    let effect = format!("publishes the event to {}", publisher.label);
+    Entry { kind: Kind::Transport, effect, ..driver(publisher) }
 }
 
 fn driver(source: &Registered) -> Entry {
@@ -39,7 +55,10 @@ fn component(entry: &siphon_pipe::Entry) -> Entry {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         },
-        kind: Kind::Component,
+        kind: match entry.build {
+            siphon_pipe::Build::Transport(_) => Kind::Transport,
+            _ => Kind::Component,
+        },
         schema: Some((entry.schema)()),
         unknown_keys: match entry.unknown_keys {
             siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,

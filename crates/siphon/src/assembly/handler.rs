@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use siphon_config::model::Agent;
 use siphon_core::{Event, Failure, FailureKind, Handled, Handler};
 use siphon_pipe::{Params, Pipe, PipeError, Request, Response};
+use siphon_telemetry::{Label, ShadowsOverrun};
 use tokio::time::Instant;
 
 /// Headers of a message that always reach the pipe, besides its content type: a trace goes on.
@@ -16,22 +17,31 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// One agent's pipe.
 pub struct PipeHandler {
     pipe: Pipe,
+    /// Who speaks on the log.
+    label: Label,
     headers: Headers,
     /// Whether anything in the pipe looks at what the driver knows about the message.
     needs_params: bool,
 }
 
 impl PipeHandler {
-    pub(super) fn new(pipe: Pipe, agent: &Agent) -> Self {
+    pub(super) fn new(pipe: Pipe, agent: &Agent, label: Label) -> Self {
         let has_placeholder = agent.backends.iter().any(|backend| backend.url_pattern.contains('{'));
         let has_components =
             !agent.components.is_empty() || agent.backends.iter().any(|backend| !backend.components.is_empty());
         let needs_params = has_placeholder || has_components;
-        Self { pipe, headers: Headers::new(&agent.input_headers), needs_params }
+        Self { pipe, label, headers: Headers::new(&agent.input_headers), needs_params }
     }
 
     pub fn pipe(&self) -> &Pipe {
         &self.pipe
+    }
+
+    /// Says on the log when shadows get fewer events than there are.
+    fn tell_overrun(&self) {
+        if let Some(limit) = self.pipe.overrun_shadows() {
+            ShadowsOverrun { limit }.emit(&self.label);
+        }
     }
 
     fn request(&self, event: &Event) -> Request {
@@ -45,7 +55,12 @@ impl Handler for PipeHandler {
 
     async fn handle(&self, event: &Event, deadline: Instant) -> Handled<Response> {
         let reply = self.pipe.run(self.request(event), deadline).await;
+        self.tell_overrun();
         Handled { reply: reply.response, failure: reply.error.map(|error| failure(&error)) }
+    }
+
+    async fn finish(&self) {
+        self.pipe.finish().await;
     }
 }
 
@@ -111,6 +126,7 @@ impl Headers {
                 own.append(name, value);
             }
         }
+        self.add_properties(event, &mut own);
         if own.is_empty() {
             return Arc::clone(usual);
         }
@@ -118,6 +134,25 @@ impl Headers {
             own.insert(CONTENT_TYPE, json.clone());
         }
         Arc::new(own)
+    }
+
+    /// What the driver knows about the message can be asked for too: `message_id` as `Message-Id`. A header of the
+    /// message itself wins.
+    fn add_properties(&self, event: &Event, own: &mut HeaderMap) {
+        if !self.wants_all && self.wanted.is_empty() {
+            return;
+        }
+        for (name, value) in event.attributes() {
+            let name: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+            let is_asked_for =
+                self.wants_all || self.wanted.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()));
+            if let (true, Ok(name), Ok(value)) =
+                (is_asked_for, HeaderName::from_bytes(&name), HeaderValue::from_bytes(value))
+                && !own.contains_key(&name)
+            {
+                own.insert(name, value);
+            }
+        }
     }
 
     fn is_wanted(&self, name: &[u8]) -> bool {
@@ -184,6 +219,30 @@ mod tests {
     #[test]
     fn what_http_cannot_carry_stays_behind() {
         check(&["*"], "x", &[("no name", "v"), ("x-line", "a\nb"), ("ok", "1")], &[("ok", "1")]);
+    }
+
+    #[test]
+    fn properties_are_headers_where_they_are_asked_for() {
+        let parts = || EventParts {
+            attributes: vec![(b"message_id".to_vec(), b"m-1".to_vec()), (b"type".to_vec(), b"t".to_vec())],
+            headers: vec![(b"Type".to_vec(), b"own".to_vec())],
+            ..EventParts::default()
+        };
+        type Case = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+        let cases: [Case; 4] = [
+            (&[], &[]),
+            (&["Message-Id"], &[("message-id", "m-1")]),
+            (&["Type"], &[("type", "own")]),
+            (&["*"], &[("message-id", "m-1"), ("type", "own")]),
+        ];
+        for (wanted, expected) in cases {
+            let wanted: Vec<_> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            let found = Headers::new(&wanted).of(&parts().into());
+            let mut found: Vec<_> =
+                found.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod handler;
+mod publish;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -13,11 +14,12 @@ use siphon_core::AgentSpec;
 use siphon_core::abi::Weight;
 use siphon_core::plugin::{Registered, Registry};
 use siphon_pipe::Pipe;
-use siphon_telemetry::{Format, Level};
+use siphon_telemetry::{AgentMetrics, Format, Level, Metrics};
 
 use crate::cli::Sources;
 
 pub use handler::PipeHandler;
+use publish::PluginBackends;
 
 /// The folder that is looked for beside the program.
 const DEFAULT_FOLDER: &str = "plugins";
@@ -27,6 +29,7 @@ pub struct Assembly {
     pub config: Config,
     pub registry: Registry,
     pub agents: Vec<AssembledAgent>,
+    pub metrics: Metrics,
     /// Warnings and notices.
     pub problems: Vec<Problem>,
 }
@@ -35,6 +38,7 @@ pub struct Assembly {
 pub struct AssembledAgent {
     pub spec: AgentSpec,
     pub handler: Arc<PipeHandler>,
+    pub metrics: AgentMetrics,
 }
 
 /// What the configuration says about the log.
@@ -59,14 +63,16 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
-        let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems);
+        problems.extend(PluginBackends(&registry).findings(&config, &document));
+        let metrics = Metrics::default();
+        let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
         problems.extend(pipe_problems);
         problems.sort_by(|left, right| (left.at, &left.path).cmp(&(right.at, &right.path)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
-        Ok(Self { config, registry, agents, problems })
+        Ok(Self { config, registry, agents, metrics, problems })
     }
 
     /// `telemetry/logging`, when the file has it.
@@ -149,11 +155,12 @@ fn build_agents(
     config: &Config,
     registry: &Registry,
     known: &[Problem],
+    metrics: &Metrics,
 ) -> (Vec<AssembledAgent>, Vec<Problem>) {
     let (mut agents, mut problems) = (Vec::new(), Vec::new());
     for agent in config.agents.iter().filter(|agent| !is_refused(known, &agent.path)) {
         let Some(driver) = registry.source(&agent.driver.namespace) else { continue };
-        match build_agent(agent, driver, config) {
+        match build_agent(agent, driver, config, registry, metrics) {
             Ok(agent) => agents.push(agent),
             Err(more) => problems.extend(more.into_iter().map(|problem| placed(problem, document))),
         }
@@ -161,9 +168,18 @@ fn build_agents(
     (agents, problems)
 }
 
-fn build_agent(agent: &Agent, driver: &Arc<Registered>, config: &Config) -> Result<AssembledAgent, Vec<Problem>> {
-    let pipe = Pipe::build(agent, &config.service.http)?;
-    Ok(AssembledAgent { spec: spec::of(agent, driver), handler: Arc::new(PipeHandler::new(pipe, agent)) })
+fn build_agent(
+    agent: &Agent,
+    driver: &Arc<Registered>,
+    config: &Config,
+    registry: &Registry,
+    metrics: &Metrics,
+) -> Result<AssembledAgent, Vec<Problem>> {
+    let spec = spec::of(agent, driver);
+    let metrics = metrics.agent(&spec.label);
+    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry), metrics.pipe())?;
+    let handler = Arc::new(PipeHandler::new(pipe, agent, spec.label.clone()));
+    Ok(AssembledAgent { spec, handler, metrics })
 }
 
 /// The pipe knows paths; the document knows where they are.

@@ -100,6 +100,7 @@ fn next_batch(payloads: &Receiver<Payload>) -> Option<Vec<Payload>> {
 }
 
 fn message(payload: Vec<u8>, arguments: &Publish, topic: &str) -> Outgoing {
+    let payload = payload.into();
     let (key, topic) = (arguments.key.clone().into_bytes(), topic.as_bytes().to_vec());
     let (headers, attributes) = (arguments.headers.clone(), arguments.attributes.clone());
     Outgoing { payload, key, topic, headers, attributes }

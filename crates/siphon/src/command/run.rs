@@ -20,6 +20,7 @@ pub fn execute(arguments: &Run) -> Outcome {
     let assembly = assemble(&arguments.sources, None)?;
     assembly.problems.iter().for_each(log);
     let admin = Admin::bind(admin_settings(&assembly)).map_err(|error| Failure::configuration(error.to_string()))?;
+    let admin = admin.with_metrics(assembly.metrics.clone());
     let runtime = runtime()?;
     // The agents' threads end, and are waited for, when this is dropped.
     let shards = Shards::start(assembly.agents.len()).map_err(cannot_start)?;
@@ -86,7 +87,7 @@ fn start_agents(assembly: Assembly, shards: &Shards, handle: &ShutdownHandle) ->
     let mut health = Vec::new();
     let mut agents = JoinSet::new();
     for agent in assembly.agents {
-        let (label, status) = (agent.spec.label.clone(), Arc::new(AgentStatus::default()));
+        let (label, status) = (agent.spec.label.clone(), Arc::new(AgentStatus::new(agent.metrics)));
         health.push((label, Arc::clone(&status)));
         let running = shards.spawn(supervise(agent.spec, agent.handler, Arc::clone(&status), handle.listen()));
         agents.spawn(async move { running.await.unwrap_or_else(|error| crashed(&status, &error.to_string())) });
@@ -137,6 +138,7 @@ fn agent_health(label: &Label, status: &AgentStatus) -> AgentHealth {
         acked: snapshot.acked,
         failed: snapshot.failed,
         given_back: snapshot.given_back,
+        lag: snapshot.lag,
         attempts: u64::from(snapshot.attempts),
         last_error: snapshot.last_error.map(last_error),
     }

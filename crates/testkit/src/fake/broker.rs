@@ -148,7 +148,17 @@ impl FakeBroker {
 
     /// Reports so many waiting messages.
     pub fn report_lag(&self, count: u64) {
-        self.shared.change(|state| state.notices.push_back(Notice::Lag(count)));
+        self.shared.change(|state| state.notices.push_back(Notice::Lag { partition: None, count }));
+    }
+
+    /// Reports so many waiting messages of one partition.
+    pub fn report_lag_of(&self, partition: i32, count: u64) {
+        self.shared.change(|state| state.notices.push_back(Notice::Lag { partition: Some(partition), count }));
+    }
+
+    /// Says, with the next connection, that a failed message is not delivered again.
+    pub fn make_failures_final(&self) {
+        self.shared.change(|state| state.faults.failure_is_final = true);
     }
 
     /// From now on this call never completes, until [`resume`](Self::resume).

@@ -201,7 +201,8 @@ fn fill(broker: &Arc<Shared>, batch: &mut Batch) -> Result<Filled, Error> {
     for notice in notices {
         match notice {
             Notice::Revoked { partition, generation } => batch.revoked(partition, generation),
-            Notice::Lag(count) => batch.lag(count),
+            Notice::Lag { partition: None, count } => batch.lag(count),
+            Notice::Lag { partition: Some(partition), count } => batch.lag_of(partition, count),
         }
     }
     messages.into_iter().for_each(|outbound| batch.push(message(broker, outbound)));
@@ -268,6 +269,10 @@ impl Drop for Payload {
 }
 
 impl Settler for FakeSettler {
+    fn is_failure_final(&self) -> bool {
+        self.session.broker.state.look(|state| state.faults.failure_is_final)
+    }
+
     async fn settle(&mut self, settlements: &[Settlement]) -> Result<(), Error> {
         let Session { broker, number } = &*self.session;
         broker.enter(Call::Settle).await;

@@ -32,6 +32,8 @@ pub struct Faults {
     pub lost: Option<String>,
     /// Messages that are delivered in one go whatever the room.
     pub flood: usize,
+    /// A failed message is not delivered again, whatever the verdict.
+    pub failure_is_final: bool,
     /// So many of the next messages are not confirmed.
     pub unconfirmed: usize,
 }

@@ -55,7 +55,7 @@ pub struct State {
 #[derive(Debug)]
 pub(super) enum Notice {
     Revoked { partition: i32, generation: u64 },
-    Lag(u64),
+    Lag { partition: Option<i32>, count: u64 },
 }
 
 /// A message on its way out.

@@ -1,0 +1,33 @@
+//! What the tests of components share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use siphon_config::model::{Backend, Component};
+use tokio::time::Instant;
+
+use super::Site;
+use crate::fixture;
+use crate::http::{Client, ClientSettings};
+use crate::message::{Reply, Request};
+use crate::stage::{Context, Stage};
+
+/// A component at `b` with these settings (JSON).
+pub fn component(namespace: &str, settings: &str) -> Component {
+    let document = siphon_config::Document::parse("settings.json", settings).expect(settings);
+    Component { namespace: namespace.into(), path: "b".into(), settings: document.root().clone() }
+}
+
+pub fn with_site<T>(build: impl FnOnce(&Site<'_>) -> T) -> T {
+    with_backend(&fixture::backend("http://h", "/"), build)
+}
+
+pub fn with_backend<T>(backend: &Backend, build: impl FnOnce(&Site<'_>) -> T) -> T {
+    let (agent, client) = (fixture::agent(Vec::new()), Arc::new(Client::new(ClientSettings::from(&fixture::http()))));
+    build(&Site { agent: &agent, backend: Some(backend), client: &client })
+}
+
+/// Pushes a request through, with all the time of the test.
+pub async fn run(stage: &dyn Stage, request: Request) -> Reply {
+    stage.call(request, &Context { deadline: Instant::now() + Duration::from_secs(60) }).await
+}
