@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, EventFailed, FailureLog};
+use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, EventFailed, FailureLog};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::deliveries::Deliveries;
@@ -22,6 +22,12 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 /// What is left of it after a second signal.
 const CLOSE_AT_ONCE: Duration = Duration::from_millis(200);
+
+/// Health intervals without an answer to a ping, after which an agent is shown as stalled: one may be a busy broker's.
+const STALLED_AFTER: u32 = 3;
+
+/// And no sooner than this, however short the interval: a flood keeps a library's one thread busy as well.
+const STALLED_NO_SOONER: Duration = Duration::from_secs(2);
 
 /// An event that has left the pipe.
 pub(crate) struct Finished {
@@ -193,7 +199,10 @@ impl Agent {
                     self.finished(finished);
                 }
             }
-            answer = answered(&mut turn.ping) => self.pinged(answer),
+            answer = answered(&mut turn.ping) => {
+                turn.asked_at = None;
+                self.pinged(answer);
+            }
             () = &mut turn.alarm => {}
             () = &mut turn.draining => {}
         }
@@ -207,12 +216,28 @@ impl Agent {
         }
         turn.next_health = now + self.spec.health_interval;
         self.failures.write_due(now.into_std());
-        if turn.ping.is_none() && self.connected_at.is_some() {
-            turn.ping = Some(Box::pin(source.ping()));
+        match turn.asked_at {
+            Some(asked) => self.unanswered(now.duration_since(asked)),
+            None if self.connected_at.is_some() => {
+                turn.asked_at = Some(now);
+                turn.ping = Some(Box::pin(source.ping()));
+            }
+            None => {}
+        }
+    }
+
+    /// A driver that answers nothing hangs in a call, or another agent's call holds up its library's one thread. A
+    /// settlement that does not end shows here, too: a driver answers a ping only between two settlements.
+    fn unanswered(&self, since: Duration) {
+        let is_late = since >= STALLED_NO_SOONER.max(self.spec.health_interval * STALLED_AFTER);
+        if is_late && self.status.change_state(AgentState::Running, AgentState::Stalled) {
+            self.status.failed_with("the driver does not answer");
+            AgentStalled { after: rounded(since) }.emit(&self.spec.label);
         }
     }
 
     fn pinged(&self, answer: Result<(), DriverError>) {
+        self.status.change_state(AgentState::Stalled, AgentState::Running);
         match answer {
             Ok(()) => self.status.pinged(SystemTime::now()),
             Err(error) => self.status.failed_with(&error.to_string()),
@@ -366,6 +391,8 @@ struct Turn {
     has_rung: bool,
     next_health: Instant,
     ping: Option<Ping>,
+    /// When the ping that is under way was sent.
+    asked_at: Option<Instant>,
     /// One timer for all: registering one each turn would cost more than the turn.
     alarm: Pin<Box<Sleep>>,
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -380,6 +407,7 @@ impl Turn {
             has_rung: false,
             next_health,
             ping: None,
+            asked_at: None,
             alarm: Box::pin(sleep_until(next_health)),
             draining,
         }

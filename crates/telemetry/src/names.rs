@@ -73,6 +73,18 @@ impl AgentLost<'_> {
     }
 }
 
+/// The driver has not answered a ping for so long. It is asked again when it does.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentStalled {
+    pub after: Duration,
+}
+
+impl AgentStalled {
+    pub fn emit(&self, label: &Label) {
+        log!(warn, label, { after = ?self.after, } "the driver does not answer");
+    }
+}
+
 /// The agent has given up: its retries are used up, or waiting cannot help.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentFailed<'a> {
@@ -221,6 +233,7 @@ mod tests {
             AgentStarted { workers: 4 }.emit(label);
             AgentConnected.emit(label);
             AgentLost { reason: "disk full", wait: second }.emit(label);
+            AgentStalled { after: second }.emit(label);
             AgentFailed { reason: "disk full", attempts: 3 }.emit(label);
             let failed = EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", wait: Some(second / 4) };
             failed.emit(label);
@@ -233,6 +246,7 @@ mod tests {
             "agent started workers=4",
             "connected",
             "not connected, trying again reason=\"disk full\" wait=1s",
+            "the driver does not answer after=1s",
             "agent failed for good reason=\"disk full\" attempts=3",
             "event failed attempt=2 wait=250ms error=\"timed out\" event=\"a.b offset=5\"",
             "event failed for good attempt=2 error=\"timed out\" event=\"a.b offset=5\"",
