@@ -21,7 +21,7 @@ fn files() -> Vec<PathBuf> {
 #[track_caller]
 fn checked(file: &Path) -> Ran {
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-    let driver = ["amqp", "kafka"].into_iter().find(|driver| name.starts_with(driver));
+    let driver = ["amqp", "kafka", "nats"].into_iter().find(|driver| name.starts_with(driver));
     let lab = driver.map_or_else(Lab::empty, |driver| Lab::empty().with_plugin(driver));
     lab.siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
 }

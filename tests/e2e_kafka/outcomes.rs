@@ -131,7 +131,7 @@ fn health_tells_how_many_records_wait_at_the_broker() {
     let (broker, backend) = (Broker::shared(), HttpBackend::start());
     let topic = Topic::new(&broker, "lag", 2);
     backend.answer("/in", Reply::json(200, "{}").held());
-    topic.publish(&ids(400));
+    topic.publish(ids(400));
     let mut siphon = lab(agent(&broker, &topic, &backend.url()), json!({"consumer": {"workers": 2}})).start();
     siphon.wait_for_agent("orders", |agent| agent["lag"].as_u64().is_some_and(|lag| (300..400).contains(&lag)));
     backend.release();

@@ -1,11 +1,12 @@
 //! `brokers`: real brokers for tests and measurements, as ordinary processes on loopback.
 //!
-//! An address in the environment wins (`SIPHON_TEST_AMQP`, `SIPHON_TEST_KAFKA`); else a private instance is started from the system's own
+//! An address in the environment wins (`SIPHON_TEST_AMQP`, `SIPHON_TEST_KAFKA`, `SIPHON_TEST_NATS`); else a private instance is started from the system's own
 //! packages, on ports of its own, with everything it writes under `target/brokers/`. A new broker is a new file beside
 //! `rabbitmq.rs` and a line in [`all`].
 
 mod certificates;
 mod kafka;
+mod nats;
 mod ports;
 mod process;
 mod rabbitmq;
@@ -24,7 +25,7 @@ pub type Variables = Vec<(&'static str, String)>;
 #[command(after_help = "Examples: cargo xtask brokers run -- cargo test -p siphon-tests\n          \
     cargo xtask brokers up --only kafka\n          \
     cargo xtask brokers ctl -- list_queues\n\n\
-    SIPHON_TEST_AMQP and SIPHON_TEST_KAFKA name brokers that are there already: none is started in their place.")]
+    SIPHON_TEST_AMQP, SIPHON_TEST_KAFKA and SIPHON_TEST_NATS name brokers that are there already: none is started in their place.")]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -94,11 +95,13 @@ fn usual(only: Vec<String>) -> Instance {
 }
 
 fn all(instance: &Instance) -> Result<Vec<Box<dyn Broker>>> {
-    let brokers = cargo::metadata()?.target.join("brokers");
+    let target = cargo::metadata()?.target;
+    let brokers = target.join("brokers");
     let folder = brokers.join(&instance.instance);
     let all: Vec<Box<dyn Broker>> = vec![
         Box::new(rabbitmq::RabbitMq::at(folder.join("rabbitmq"))),
         Box::new(kafka::Kafka::at(folder.join("kafka"), brokers.join("kafka-jars"))),
+        Box::new(nats::Nats::at(folder.join("nats"), target)),
     ];
     wanted(all, &instance.only)
 }

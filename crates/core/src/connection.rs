@@ -11,6 +11,8 @@ use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, Ev
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::deliveries::Deliveries;
+use crate::delivery::Reconnect;
+use crate::outage::Outage;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
 use crate::status::age_of;
 use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
@@ -44,8 +46,12 @@ pub(crate) struct Agent {
     pub(crate) failures: FailureLog,
     /// Counts connections.
     pub(crate) epoch: u64,
-    /// When this connection was first established.
+    /// When this connection was established, or mended; `None` while there is none.
     pub(crate) connected_at: Option<Instant>,
+    /// Counts connections that failed in a row.
+    pub(crate) reconnect: Reconnect,
+    /// The driver is mending its connection.
+    pub(crate) outage: Option<Outage>,
     /// Handles of this connection that are in the pipe.
     pub(crate) in_pipe: Vec<Handle>,
     /// The end of the grace period, once it has begun.
@@ -58,6 +64,8 @@ pub(crate) enum ConnectionEnd {
     /// The process ends, and this agent is done.
     Drained,
     Lost(DriverError),
+    /// The driver did not mend it, and the retries are used up.
+    GivenUp(DriverError),
 }
 
 type Ping = Pin<Box<dyn Future<Output = Result<(), DriverError>> + Send>>;
@@ -73,7 +81,10 @@ impl Agent {
         let mut turn = Turn::new(self.shutdown.clone(), self.spec.health_interval);
         while self.shutdown.phase() == Phase::Running {
             if let Err(end) = self.intake(&mut source, &mut turn, pipe, start) {
-                return self.lost(source, end).await;
+                return ConnectionEnd::Lost(self.lost(source, end).await);
+            }
+            if let Some(error) = self.outage_that_lasts() {
+                return ConnectionEnd::GivenUp(self.lost(source, SourceEnd::Failed(error)).await);
             }
             self.flush(&source);
             self.tick(&source, &mut turn);
@@ -129,12 +140,7 @@ impl Agent {
                 self.deliveries.agree(terms);
                 self.connected();
             }
-            Arrival::Lost { generation, reason } => {
-                self.deliveries.lost(generation);
-                self.status.failed_with(&reason);
-                self.status.set_state(AgentState::Connecting);
-                self.not_connected(&reason, Duration::ZERO);
-            }
+            Arrival::Lost { generation, reason } => self.being_mended(generation, reason),
             Arrival::Revoked { partition, generation } => {
                 self.deliveries.revoked(partition, generation);
                 self.status.metrics().forget_lag_of(partition);
@@ -146,6 +152,7 @@ impl Agent {
 
     fn connected(&mut self) {
         self.connected_at = Some(Instant::now());
+        self.outage = None;
         self.status.set_attempts(0);
         self.status.set_state(AgentState::Running);
         self.status.pinged(SystemTime::now());
@@ -179,7 +186,8 @@ impl Agent {
         turn: &mut Turn,
         pipe: &mut FuturesUnordered<F>,
     ) {
-        turn.wake_at(self.deliveries.next_wake(turn.is_dry));
+        let overdue = self.outage.as_ref().map(|outage| outage.until);
+        turn.wake_at(self.deliveries.next_wake(turn.is_dry).into_iter().chain(overdue).min());
         tokio::select! {
             biased;
             // First, though it is cheap to ask: a pipe that always has something must not starve the intake.
@@ -275,18 +283,19 @@ impl Agent {
     }
 
     /// The connection is gone, and with it everything that was not settled: the broker delivers it again.
-    async fn lost(&mut self, source: Source, end: SourceEnd) -> ConnectionEnd {
+    async fn lost(&mut self, source: Source, end: SourceEnd) -> DriverError {
         self.flush(&source);
         let closed = hurried(self.shutdown.clone(), source.close(CLOSE)).await;
         let lost = self.deliveries.forget_connection();
         self.status.count_lost(lost);
         self.show_load(); // nobody else does until the next connection
         self.in_pipe.clear();
+        self.outage = None;
         // From here on, not from the next connection on: what leaves the pipe between the two must not be settled there.
         self.epoch += 1;
         match end {
-            SourceEnd::Failed(error) => ConnectionEnd::Lost(error),
-            SourceEnd::Closed => ConnectionEnd::Lost(closed.err().unwrap_or_else(DriverError::ended_by_itself)),
+            SourceEnd::Failed(error) => error,
+            SourceEnd::Closed => closed.err().unwrap_or_else(DriverError::ended_by_itself),
         }
     }
 

@@ -288,6 +288,7 @@ mod tests {
     use super::*;
     use crate::fixture::http;
     use ::http::{Method, Uri};
+    use bytes::Bytes;
 
     #[test]
     fn opening_a_connection_takes_no_room_in_every_call() {
