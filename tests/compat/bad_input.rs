@@ -158,7 +158,7 @@ fn every_problem_is_told_at_once_in_the_order_of_the_file() {
         "\"backend\": [{\"host\": [\"h\"], \"method\": \"POST\", \"encoding\": \"jsno\"}]",
     ];
     let driver = "async_agent[0].extra_config.async/sqlite";
-    let names = "is none of json, safejson, fast-json, string, no-op; did you mean \"json\"?";
+    let names = "is none of json, safejson, fast-json, xml, rss, string, no-op; did you mean \"json\"?";
     check(
         &lines.join("\n"),
         &[

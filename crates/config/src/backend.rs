@@ -31,7 +31,7 @@ const ENCODING_NOT_HERE: &str = "yaml";
 const GRAPHQL: &str = "backend/graphql";
 
 /// What drivers know about a message (design: the life of an event): the names of their params.
-const PARAMS: [&str; 20] = [
+const PARAMS: [&str; 23] = [
     "topic",
     "key",
     "partition",
@@ -52,6 +52,9 @@ const PARAMS: [&str; 20] = [
     "priority",
     "subject",
     "stream",
+    "stream_sequence",
+    "consumer",
+    "timestamp",
 ];
 
 /// Every backend of an agent. None at all is an error.

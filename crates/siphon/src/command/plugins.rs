@@ -77,7 +77,12 @@ fn show_library(library: &Library, registry: &Registry, is_brief: bool) {
 }
 
 fn show_brief(component: &Registered) {
-    say!("  {} {} [{}]", kind_name(component.kind), component.keys.join(", "), component.label);
+    say!("  {} {} [{}]", role(component), component.keys.join(", "), component.label);
+}
+
+/// What it is for its user: a sink that stands in a backend is a backend.
+fn role(component: &Registered) -> &'static str {
+    if component.level == Level::BACKEND { "backend" } else { kind_name(component.kind) }
 }
 
 /// All but the first line. A source and a sink often have the same configuration, which is shown once.
@@ -90,7 +95,7 @@ fn show_rest(component: &Registered, before: &[&Registered]) {
         say!("    capabilities: {}", capabilities.join(", "));
     }
     if let Some(same) = before.iter().find(|other| other.schema == component.schema) {
-        say!("    configuration: that of the {} {}", kind_name(same.kind), same.main_key());
+        say!("    configuration: that of the {} {}", role(same), same.main_key());
         return;
     }
     say!("    configuration:");
