@@ -3,8 +3,10 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+mod circuit_breaker;
 pub(crate) mod graphql;
 pub(crate) mod http_client;
+mod rate_limit;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
@@ -18,7 +20,14 @@ use siphon_config::problem::{Problem, Severity};
 use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
 use crate::stage::Stage;
 
-static TABLE: &[Entry] = &[graphql::ENTRY, http_client::ENTRY, static_data::ENTRY, static_files::ENTRY];
+static TABLE: &[Entry] = &[
+    graphql::ENTRY,
+    circuit_breaker::ENTRY,
+    rate_limit::ENTRY,
+    http_client::ENTRY,
+    static_data::ENTRY,
+    static_files::ENTRY,
+];
 
 /// Every component of this build.
 pub fn component_table() -> &'static [Entry] {

@@ -1,4 +1,6 @@
-//! The examples of docs/pipe.md are configurations that load and make a pipe.
+//! The examples of docs/pipe.md and docs/components are configurations that load and make a pipe.
+
+use std::path::Path;
 
 use siphon_config::catalogue::{Catalogue, Entry, Kind, Level, UnknownKeys};
 use siphon_config::{Document, Severity};
@@ -6,8 +8,15 @@ use siphon_pipe::{Pipe, component_table};
 
 const PAGE: &str = include_str!("../../../docs/pipe.md");
 
-fn examples() -> Vec<&'static str> {
-    PAGE.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+fn examples(page: &str) -> Vec<&str> {
+    page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Name and text of each page about a component.
+fn component_pages() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/components");
+    let files = std::fs::read_dir(folder).expect("the pages").map(|entry| entry.expect("a file").path());
+    files.map(|file| (file.display().to_string(), std::fs::read_to_string(&file).expect("a page"))).collect()
 }
 
 /// A whole file; an example that is none stands for a backend.
@@ -44,16 +53,31 @@ fn catalogue() -> Catalogue {
     Catalogue { entries: components.chain([driver]).collect(), plugin_folder: None }
 }
 
+#[track_caller]
+fn check(example: &str) {
+    let document = Document::parse("example.json", &file(example)).expect(example);
+    let checked = document.check(&catalogue());
+    let errors: Vec<_> = checked.problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{example}: {errors:?}");
+    let config = checked.config.expect("a configuration without errors");
+    let built = Pipe::build(&config.agents[0], &config.service.http);
+    assert!(built.is_ok(), "{example}: {:?}", built.err());
+}
+
 #[test]
-fn every_example_loads_and_makes_a_pipe() {
-    let examples = examples();
+fn every_example_of_the_pipe_s_page_loads_and_makes_a_pipe() {
+    let examples = examples(PAGE);
     assert!(examples.len() >= 6, "{}", examples.len());
-    for example in examples {
-        let document = Document::parse("example.json", &file(example)).expect(example);
-        let checked = document.check(&catalogue());
-        let errors: Vec<_> = checked.problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
-        assert!(errors.is_empty(), "{example}: {errors:?}");
-        let config = checked.config.expect("a configuration without errors");
-        assert!(Pipe::build(&config.agents[0], &config.service.http).is_ok(), "{example}");
+    examples.into_iter().for_each(check);
+}
+
+#[test]
+fn every_page_about_a_component_has_an_example_that_makes_a_pipe() {
+    let pages = component_pages();
+    assert!(!pages.is_empty());
+    for (name, page) in &pages {
+        let examples = examples(page);
+        assert!(!examples.is_empty(), "{name}");
+        examples.into_iter().for_each(check);
     }
 }

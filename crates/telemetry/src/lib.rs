@@ -22,4 +22,6 @@ pub use foreign::foreign_event;
 pub use level::{Level, UnknownLevel, choose_level};
 pub use logs::{Format, InitError, LogSettings, LogTarget};
 pub use metrics::{AgentMetrics, AgentState, Metrics, PipeMetrics};
-pub use names::{AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStarted, EventFailed, FailureLog, Label};
+pub use names::{
+    AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStarted, BreakerMoved, EventFailed, FailureLog, Label,
+};

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
+pub mod component;
 pub mod model;
 pub mod server;
 
