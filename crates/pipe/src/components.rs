@@ -4,9 +4,11 @@
 //! of a level, the outermost first (pipeline.md §4).
 
 mod circuit_breaker;
+mod client_credentials;
 pub(crate) mod graphql;
 pub(crate) mod http_client;
 mod rate_limit;
+mod renewed;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
@@ -24,6 +26,7 @@ static TABLE: &[Entry] = &[
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    client_credentials::ENTRY,
     http_client::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
