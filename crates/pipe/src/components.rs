@@ -6,6 +6,7 @@
 mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod graphql;
+mod http_cache;
 pub(crate) mod http_client;
 mod rate_limit;
 mod renewed;
@@ -26,6 +27,7 @@ static TABLE: &[Entry] = &[
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    http_cache::ENTRY,
     client_credentials::ENTRY,
     http_client::ENTRY,
     static_data::ENTRY,
