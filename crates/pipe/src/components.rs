@@ -3,11 +3,14 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+mod aws;
+mod aws_sigv4;
 mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod graphql;
 mod http_cache;
 pub(crate) mod http_client;
+mod lambda;
 mod rate_limit;
 mod renewed;
 pub(crate) mod static_data;
@@ -29,7 +32,9 @@ static TABLE: &[Entry] = &[
     rate_limit::ENTRY,
     http_cache::ENTRY,
     client_credentials::ENTRY,
+    aws_sigv4::ENTRY,
     http_client::ENTRY,
+    lambda::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
 ];

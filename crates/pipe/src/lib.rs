@@ -22,6 +22,10 @@ mod message;
 mod percent;
 mod pipe;
 mod place;
+#[cfg(test)]
+#[path = "../tests/support/server.rs"]
+#[allow(dead_code, reason = "each test uses a part")]
+mod server;
 mod stage;
 mod target;
 mod timed;

@@ -61,8 +61,8 @@ fn headers(call: &Outgoing, authority: &Authority, habits: Habits) -> HeaderMap 
     headers
 }
 
-/// Without user and password.
-fn host(authority: &Authority) -> HeaderValue {
+/// The value of `Host`: without user and password.
+pub(crate) fn host(authority: &Authority) -> HeaderValue {
     let text = authority.as_str().rsplit('@').next().unwrap_or_default();
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
