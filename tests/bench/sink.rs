@@ -2,17 +2,21 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
 
-/// When requests arrived.
+/// How long nothing may arrive before a run counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The requests of one run.
 #[derive(Debug, Default)]
 struct Arrivals {
     count: usize,
-    first: Option<Instant>,
     last: Option<Instant>,
+    /// The count that somebody waits for: nobody is woken before.
+    wanted: usize,
 }
 
 /// An HTTP server on loopback, a thread for each connection.
@@ -37,15 +41,34 @@ impl Sink {
         Ok(Self { address, arrivals })
     }
 
-    /// Waits for `count` requests since the last call; when the first and the last of them came.
-    pub fn wait_for(&self, count: usize) -> (Instant, Instant) {
-        let (arrivals, changed) = &*self.arrivals;
-        let lock = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut done =
-            changed.wait_while(lock, |arrivals| arrivals.count < count).unwrap_or_else(PoisonError::into_inner);
-        let arrivals = std::mem::take(&mut *done);
-        let now = Instant::now();
-        (arrivals.first.unwrap_or(now), arrivals.last.unwrap_or(now))
+    /// A new run: counts from 0.
+    pub fn begin(&self) {
+        *self.lock() = Arrivals::default();
+    }
+
+    /// Waits until `count` requests have come in this run: how many there are now, and when the last of them came.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has come for a minute.
+    pub fn wait_for(&self, count: usize) -> Result<(usize, Instant), String> {
+        let mut arrivals = self.lock();
+        arrivals.wanted = count;
+        let mut before = usize::MAX;
+        while arrivals.count < count {
+            if arrivals.count == before {
+                return Err(format!("{before} of {count} events arrived, and then none for {PATIENCE:?}"));
+            }
+            before = arrivals.count;
+            let is_short = |arrivals: &mut Arrivals| arrivals.count < count;
+            let waited = self.arrivals.1.wait_timeout_while(arrivals, PATIENCE, is_short);
+            arrivals = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok((arrivals.count, arrivals.last.unwrap_or_else(Instant::now)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arrivals> {
+        self.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,9 +104,9 @@ fn content_length(reader: &mut impl BufRead) -> Option<usize> {
 
 fn note((arrivals, changed): &(Mutex<Arrivals>, Condvar)) {
     let mut arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
     arrivals.count += 1;
-    arrivals.first.get_or_insert(now);
-    arrivals.last = Some(now);
-    changed.notify_one();
+    arrivals.last = Some(Instant::now());
+    if arrivals.count == arrivals.wanted {
+        changed.notify_one();
+    }
 }

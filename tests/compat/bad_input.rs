@@ -175,14 +175,14 @@ fn every_problem_is_told_at_once_in_the_order_of_the_file() {
 fn what_the_pipe_refuses_comes_with_what_the_driver_refuses() {
     let lines = [
         "\"extra_config\": {\"async/sqlite\": {\"path\": \"q.db\", \"queue\": \"\"}},",
-        "\"backend\": [\n{\"host\": [\"http://u:hunter2@h\"], \"disable_host_sanitize\": true, \"method\": \"POST\"}]",
+        "\"backend\": [\n{\"host\": [\"http://u:hunter2@h:x\"], \"disable_host_sanitize\": true, \"method\": \"POST\"}]",
     ];
     check(
         &lines.join("\n"),
         &[
             "error: s:3:60: async_agent[0].extra_config.async/sqlite.queue: is empty: name the queue, such as `orders`",
-            "error: s:5:1: async_agent[0].backend[0]: user and password in a host are not in this build of siphon; \
-             take them out of the host",
+            "error: s:5:1: async_agent[0].backend[0]: host http://u:***@h:x has no name or a port that is none; \
+             ports go up to 65535",
         ],
     );
 }

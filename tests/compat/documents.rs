@@ -87,6 +87,17 @@ fn every_configuration_in_the_documentation_passes_check() {
     assert!(blocks.iter().any(|block| block.page == "configuration.md"), "the pages are read");
 }
 
+/// `cargo xtask docs` writes them.
+#[test]
+fn the_tables_of_keys_are_as_the_schemas_say() {
+    let mut command = siphon_testkit::artifacts::cargo();
+    command.args(["xtask", "docs", "--check"]);
+    command.env("SIPHON_TEST_BIN", siphon_testkit::siphon_bin());
+    let output = command.env("SIPHON_TEST_PLUGINS", siphon_testkit::plugins_dir()).output().expect("cargo starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
 #[test]
 fn a_block_is_found_with_its_place_and_its_plugin() {
     let lab = Lab::empty();

@@ -21,7 +21,8 @@ fn files() -> Vec<PathBuf> {
 #[track_caller]
 fn checked(file: &Path) -> Ran {
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-    let lab = if name.starts_with("amqp") { Lab::empty().with_plugin("amqp") } else { Lab::empty() };
+    let driver = ["amqp", "kafka", "nats"].into_iter().find(|driver| name.starts_with(driver));
+    let lab = driver.map_or_else(Lab::empty, |driver| Lab::empty().with_plugin(driver));
     lab.siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
 }
 
@@ -83,12 +84,17 @@ fn the_examples_do_what_they_say() {
     check_run("filters.json", &[("prices", "price.changed", &["/prices", "/stock", "/shops"])]);
     check_run("sqlite-publish.json", &[("orders", "order.created", &["/ship/shipping.order.created"])]);
     check_run("retry.json", &[("invoices", "invoice.due", &["/invoices"])]);
+    check_run("http-client.json", &[("orders", "orders", &["/v1/orders"]), ("mails", "mails", &["/mails"])]);
     check_run("limits.json", &[("texts", "text.send", &["/texts"])]);
     check_run("lookup-cache.json", &[("orders", "order.created", &["/customers/search", "/orders"])]);
     check_run("max-rate.json", &[("sms", "sms.send", &["/sms"])]);
     check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
     check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);
     check_run("flat-form.json", &[("cool-agent", "anything", &["/__debug"])]);
+    check_run("static.json", &[("stock", "stock.changed", &["/warehouse"])]);
+    check_run("shadow.json", &[("orders", "order.placed", &["/v1/orders", "/v2/orders"])]);
+    check_run("flatmap.json", &[("people", "team.changed", &["/staff", "/guests"])]);
+    check_run("sequential.json", &[("bookings", "trip.booked", &["/hotels"])]);
     check_run(
         "several-agents.json",
         &[
@@ -106,6 +112,8 @@ fn the_examples_do_what_they_say() {
             ("unread", "unread", &["/fire-and-forget"]),
         ],
     );
+    check_run("graphql.json", &[("books", "book.added", &["/graphql/add", "/graphql/find"])]);
+    check_run("xml.json", &[("cars", "car.new", &["/car.xml", "/news"])]);
     check_run(
         "topics.json",
         &[
@@ -114,6 +122,35 @@ fn the_examples_do_what_they_say() {
             ("american-orders", "order.ca", &["/america/order.ca"]),
         ],
     );
+}
+
+#[test]
+fn a_static_backend_needs_no_server() {
+    let name = "static-backend.json";
+    let lab = Lab::empty();
+    lab.write(name, std::fs::read_to_string(config_folder().join("examples").join(name)).expect("the example"));
+    let mut arguments = lab.arguments("publish", &["--agent", "stubs", "--topic", "any", "{}"]);
+    arguments[2] = name;
+    assert_eq!(lab.siphon(&arguments).status, 0);
+    lab.write("event", "{}");
+    let invoked = lab.siphon(&[
+        "invoke",
+        "-c",
+        name,
+        "--plugins",
+        "plugins",
+        "--agent",
+        "stubs",
+        "--payload",
+        "event",
+        "--output",
+        "json",
+    ]);
+    let expected = r##""data":{"stock":{"left":3,"price":1.50},"rate":{"-currency":"EUR","#text":"1.10"}}"##;
+    assert!(invoked.stdout.replace(": ", ":").contains(expected), "{invoked:?}");
+    let mut siphon = Launch::new(&lab).config(name).start();
+    siphon.wait_for_agent("stubs", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.stop(), 0);
 }
 
 #[test]

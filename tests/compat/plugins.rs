@@ -33,6 +33,73 @@ fn inspect_shows_capabilities_and_configuration_keys() {
 }
 
 #[test]
+fn inspect_shows_nested_keys_and_a_shared_configuration_once() {
+    let lab = Lab::empty().with_plugin("amqp");
+    let name = format!("plugins/{}siphon_amqp{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let ran = run(&lab, &["plugins", "inspect", &name]);
+    let has = |line: &str| ran.stdout.lines().filter(|own| own.trim_start().starts_with(line)).count();
+    let lines = [
+        "client_tls.client_certs[].certificate (string, required): File with the certificate",
+        "host (string or list of string, required): The broker's address",
+        "prefetch_count (integer): Messages that the broker sends",
+        "configuration: that of the source async/amqp",
+    ];
+    lines.iter().for_each(|line| assert_eq!(has(line), 1, "{line}: {ran:?}"));
+}
+
+#[test]
+fn inspect_tells_programs_the_same_in_json() {
+    let lab = Lab::empty();
+    let name = format!("plugins/{}siphon_sqlite{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let ran = run(&lab, &["plugins", "inspect", "--json", &name]);
+    let library: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((&library["abi_revision"], &library["components"][0]["keys"][0]), (&1.into(), &"async/sqlite".into()));
+    let fields = library["components"][0]["fields"].as_array().expect("fields");
+    let lease = fields.iter().find(|field| field["path"] == "lease").expect("a lease");
+    assert_eq!(
+        (&lease["type"], &lease["default"], &lease["required"]),
+        (&"duration".into(), &"30s".into(), &false.into())
+    );
+    assert_eq!(library["components"][0]["schema"]["required"], serde_json::json!(["path", "queue"]));
+    lab.write("text.so", "no library"); // not over the library: that is a link to the one that all tests use
+    let refused = run(&lab, &["plugins", "inspect", "--json", "text.so"]);
+    assert!(refused.status == 1 && refused.stdout.contains("\"refused\": "), "{refused:?}");
+}
+
+/// What `check` says of an agent whose `async/amqp` object is this, from line 4 on.
+#[track_caller]
+fn check_amqp(settings: &str, expected: &[&str]) {
+    let lab = Lab::empty().with_plugin("amqp");
+    let text = format!(
+        "{{\"version\": 3, \"async_agent\": [{{\"name\": \"a\", \"topic\": \"t\",\n\
+         \"backend\": [{{\"host\": [\"http://h:80\"], \"url_pattern\": \"/\", \"method\": \"POST\"}}],\n\
+         \"extra_config\": {{\"async/amqp\": {{\"name\": \"q\", \"exchange\": \"x\",\n{settings}}}}}}}]}}"
+    );
+    lab.write("s.json", text);
+    let ran = run(&lab, &["check", "-c", "s.json", "--plugins", "plugins"]);
+    let path = "async_agent[0].extra_config.async/amqp";
+    let errors: Vec<String> =
+        ran.stderr.lines().filter(|line| line.starts_with("error: ")).map(|line| line.replace(path, "…")).collect();
+    assert_eq!((ran.status, errors), (1, expected.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()));
+}
+
+#[test]
+fn check_holds_a_drivers_settings_against_its_schema_with_line_and_column() {
+    let lacking = r#""host": "amqps://h", "client_tls": {"client_certs": [{}]}"#;
+    let at = "error: s.json:4:54: ….client_tls.client_certs[0]: the key";
+    check_amqp(lacking, &[&format!("{at} \"certificate\" is missing"), &format!("{at} \"private_key\" is missing")]);
+    check_amqp(r#""host": 5"#, &["error: s.json:4:9: ….host: expected a string or a list, found 5"]);
+    check_amqp("\"host\": [\"amqp://h\",\n 5]", &["error: s.json:5:2: ….host[1]: expected a string, found 5"]);
+    check_amqp(
+        "\"host\": \"amqps://h\", \"client_tls\": {\"ca_certs\": [\"a.pem\",\n{}],\n\"client_certs\": [{\"certificate\": \"c.pem\"}]}",
+        &[
+            "error: s.json:5:1: ….client_tls.ca_certs[1]: expected a string, found an object",
+            "error: s.json:6:18: ….client_tls.client_certs[0]: the key \"private_key\" is missing",
+        ],
+    );
+}
+
+#[test]
 fn a_library_that_is_none_is_refused_with_a_reason() {
     let lab = Lab::empty();
     let name = format!("plugins/libtext{}", std::env::consts::DLL_SUFFIX);

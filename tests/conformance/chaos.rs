@@ -24,6 +24,10 @@ fn log() -> &'static Arc<Watched<Vec<String>>> {
 
 /// The driver, loaded as siphon loads it.
 fn driver() -> Arc<Registered> {
+    registered("async/chaos")
+}
+
+fn registered(key: &str) -> Arc<Registered> {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     let load = || {
         log();
@@ -32,7 +36,7 @@ fn driver() -> Arc<Registered> {
         assert_eq!(registry.refusals(), []);
         registry
     };
-    Arc::clone(REGISTRY.get_or_init(load).source("async/chaos").unwrap())
+    Arc::clone(REGISTRY.get_or_init(load).source(key).unwrap())
 }
 
 fn agent(name: &str, config: &str) -> AgentSpec {
@@ -88,6 +92,93 @@ async fn stalls_and_floods_are_borne() {
     check("stall-ping", r#"{"events": 10, "stall": ["ping"]}"#, 3).await;
     check("flood", r#"{"events": 5000, "flood": true}"#, 5000).await;
     check("fail-recv", r#"{"events": 10, "fail": ["recv"], "after": 1}"#, 10).await;
+}
+
+#[tokio::test]
+async fn lies_about_events_are_borne() {
+    check("duplicate", r#"{"events": 10, "duplicate": true}"#, 20).await;
+    check("foreign", r#"{"events": 10, "foreign": true}"#, 10).await;
+    check("garble", r#"{"events": 10, "garble": true}"#, 10).await;
+}
+
+#[tokio::test]
+async fn an_event_whose_names_are_no_text_is_logged_when_it_fails() {
+    let troubled =
+        TestAgent::start(agent("garbled", r#"{"events": 1, "garble": true}"#), &ScriptedHandler::fail_first(1));
+    troubled.wait_until("its event", |status| status.acked == 1).await;
+    assert_eq!(troubled.drain().await, AgentEnd::Drained);
+    expect_line(&["[ASYNC: garbled][Chaos]", "event failed", "\u{fffd}"]).await;
+}
+
+/// The same driver, with tables that say what no siphon knows.
+fn liar(name: &str, config: &str) -> AgentSpec {
+    AgentSpec { driver: registered("async/chaos-codes"), ..agent(name, config) }
+}
+
+#[tokio::test]
+async fn codes_that_nobody_knows_are_borne() {
+    let config = r#"{"events": 30, "codes": ["item", "poll", "taken", "error"], "fail": ["recv"], "after": 2}"#;
+    let handler = ScriptedHandler::always(Step::Succeed);
+    let troubled = TestAgent::start(liar("codes", config), &handler);
+    troubled.wait_until("its events", |status| status.acked >= 30).await;
+    troubled.wait_until("the error", |status| status.last_error.is_some()).await;
+    assert_eq!(troubled.drain().await, AgentEnd::Drained);
+    expect_line(&["[ASYNC: codes][Chaos]", "trying again", "told to fail in Recv"]).await;
+    let findings = registered("async/chaos-codes").check(&liar("weight", r#"{"codes": ["weight"]}"#).open_options());
+    assert_eq!(findings.iter().map(|finding| &*finding.message).collect::<Vec<_>>(), ["weighs what nobody knows"]);
+}
+
+/// A copy of the library is a library of its own, with a thread of its own.
+fn copied(folder: &tempfile::TempDir) -> Arc<Registered> {
+    let file = folder.path().join("chaos.so");
+    std::fs::copy(plugin_file("chaos"), &file).unwrap();
+    let mut registry = Registry::default();
+    registry.load_file(&file);
+    assert_eq!(registry.refusals(), []);
+    Arc::clone(registry.source("async/chaos").unwrap())
+}
+
+#[tokio::test]
+async fn an_agent_whose_driver_hangs_is_stalled_and_others_of_its_plugin_go_on() {
+    let handler = ScriptedHandler::always(Step::Succeed);
+    for (name, config) in [
+        ("hang-ping", r#"{"events": 10, "stall": ["ping"]}"#),
+        ("hang-settle", r#"{"events": 10, "stall": ["settle"]}"#),
+    ] {
+        let neighbour = TestAgent::start(agent(&format!("{name}-neighbour"), r#"{"events": 50}"#), &handler);
+        let troubled = TestAgent::start(agent(name, config), &handler);
+        troubled.wait_until("the stall", |status| status.state == AgentState::Stalled).await;
+        let error = troubled.status.snapshot().last_error.map(|(_, error)| error);
+        assert_eq!(error.as_deref(), Some("the driver does not answer"));
+        neighbour.wait_until("its events", |status| status.acked == 50 && status.state == AgentState::Running).await;
+        assert_eq!(neighbour.drain().await, AgentEnd::Drained);
+    }
+    expect_line(&["[ASYNC: hang-ping][Chaos]", "the driver does not answer"]).await;
+}
+
+#[tokio::test]
+async fn a_blocked_thread_stalls_all_agents_of_its_plugin_and_no_others() {
+    log();
+    let folder = tempfile::tempdir().unwrap();
+    let (library, release) = (copied(&folder), folder.path().join("release"));
+    let of_library = |name: &str, config: &str| AgentSpec { driver: Arc::clone(&library), ..agent(name, config) };
+    let handler = ScriptedHandler::always(Step::Succeed);
+    let sibling = TestAgent::start(of_library("sibling", r#"{"events": 5}"#), &handler);
+    sibling.wait_until("its events", |status| status.acked == 5 && status.state == AgentState::Running).await;
+    let config = format!(r#"{{"events": 5, "block": ["settle"], "release": {release:?}}}"#);
+    let blocker = TestAgent::start(of_library("blocker", &config), &handler);
+    for agent in [&blocker, &sibling] {
+        agent.wait_until("the stall", |status| status.state == AgentState::Stalled).await;
+    }
+    let other = TestAgent::start(agent("other-library", r#"{"events": 50}"#), &handler);
+    other.wait_until("its events", |status| status.acked == 50 && status.state == AgentState::Running).await;
+    std::fs::write(&release, "").unwrap();
+    for agent in [&blocker, &sibling] {
+        agent.wait_until("the end of the stall", |status| status.state == AgentState::Running).await;
+    }
+    for agent in [blocker, sibling, other] {
+        assert_eq!(agent.drain().await, AgentEnd::Drained);
+    }
 }
 
 #[tokio::test]

@@ -3,3 +3,4 @@
 mod chaos;
 mod fixtures;
 mod misfits;
+mod new_plugin;

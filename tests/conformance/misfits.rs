@@ -123,6 +123,15 @@ fn another_revision_of_the_abi() {
     );
 }
 
+#[test]
+fn a_library_built_with_the_abi_of_another_siphon() {
+    let change = ("handshake.rs", "pub const ABI_REV: u32 = 1;", "pub const ABI_REV: u32 = 2;");
+    check(
+        &built("other-revision", "dev", Some(change)),
+        &format!("speaks plugin ABI 2 (siphon-sdk 0.1.0), this siphon speaks 1: {USE_OURS}"),
+    );
+}
+
 const ABORTS: &str =
     "was built with panic = \"abort\", so a panic in it would end siphon: build it with panic = \"unwind\"";
 

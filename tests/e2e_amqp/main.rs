@@ -1,5 +1,6 @@
 //! The whole program on a real RabbitMQ. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_amqp`
 
+mod bench;
 mod bridges;
 mod broker;
 mod errors;

@@ -147,6 +147,36 @@ fn what_a_message_carries_reaches_the_backend() {
 }
 
 #[test]
+fn every_property_of_a_message_can_stand_in_a_url_and_be_a_header() {
+    let (broker, backend) = (Broker::shared(), HttpBackend::start());
+    let queue = Queue::later(&broker, "properties");
+    let pattern = "/{topic}/{{.Topic}}/{queue}/{correlation_id}/{type}/{redelivered}/{nope}\
+                   ?r={reply_to}&a={{.App_id}}&e={expiration}&p={priority}";
+    let changes = json!({
+        "input_headers": ["Correlation-Id", "Priority"],
+        "backend": [{"host": [backend.url()], "url_pattern": pattern, "method": "POST"}]
+    });
+    let mut siphon = lab(agent(&broker, &queue, &backend.url()), changes).start();
+    siphon.wait_for_agent("orders", |agent| agent["state"] == "running");
+    let properties = BasicProperties::default()
+        .with_correlation_id("c/1".into())
+        .with_type("t?".into())
+        .with_reply_to("r&s".into())
+        .with_app_id("ä".into())
+        .with_expiration("60000".into())
+        .with_priority(7);
+    queue.publish_with("", &queue.name, &properties, ["{}"]);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 1);
+    assert_eq!(siphon.stop(), 0);
+    let request = backend.requests().swap_remove(0);
+    let name = &queue.name;
+    assert_eq!(request.path, format!("/{name}/{name}/{name}/c%2F1/t%3F/false/%7BNope%7D"));
+    assert_eq!(request.query, "r=r%26s&a=%C3%A4&e=60000&p=7");
+    let headers = ["Correlation-Id", "Priority", "Reply-To"].map(|name| request.header(name));
+    assert_eq!(headers, [Some("c/1"), Some("7"), None]);
+}
+
+#[test]
 fn publish_reaches_the_agents_own_queue_with_its_topic_before_and_after_the_first_start() {
     let (broker, backend) = (Broker::shared(), HttpBackend::start());
     let (queue, other) = (Queue::later(&broker, "publish"), unique("other"));

@@ -1,10 +1,12 @@
 //! `brokers`: real brokers for tests and measurements, as ordinary processes on loopback.
 //!
-//! An address in the environment wins (`SIPHON_TEST_AMQP`); else a private instance is started from the system's own
+//! An address in the environment wins (`SIPHON_TEST_AMQP`, `SIPHON_TEST_KAFKA`, `SIPHON_TEST_NATS`); else a private instance is started from the system's own
 //! packages, on ports of its own, with everything it writes under `target/brokers/`. A new broker is a new file beside
 //! `rabbitmq.rs` and a line in [`all`].
 
 mod certificates;
+mod kafka;
+mod nats;
 mod ports;
 mod process;
 mod rabbitmq;
@@ -21,9 +23,9 @@ pub type Variables = Vec<(&'static str, String)>;
 /// Real brokers for tests: private processes on loopback, under target/brokers
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples: cargo xtask brokers run -- cargo test -p siphon-tests\n          \
-    cargo xtask brokers up\n          \
+    cargo xtask brokers up --only kafka\n          \
     cargo xtask brokers ctl -- list_queues\n\n\
-    SIPHON_TEST_AMQP names a broker that is there already: nothing is started then.")]
+    SIPHON_TEST_AMQP, SIPHON_TEST_KAFKA and SIPHON_TEST_NATS name brokers that are there already: none is started in their place.")]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -51,6 +53,9 @@ struct Instance {
     /// A name for brokers of one's own, beside the usual ones
     #[arg(long, default_value = "main")]
     instance: String,
+    /// This broker alone (may be repeated), such as `kafka`; without it all
+    #[arg(long)]
+    only: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,9 +89,31 @@ trait Broker {
     fn kill(&self) -> Result<()>;
 }
 
+/// The brokers that everybody shares; `only` names some of them, none names all.
+fn usual(only: Vec<String>) -> Instance {
+    Instance { instance: "main".into(), only }
+}
+
 fn all(instance: &Instance) -> Result<Vec<Box<dyn Broker>>> {
-    let folder = cargo::metadata()?.target.join("brokers").join(&instance.instance);
-    Ok(vec![Box::new(rabbitmq::RabbitMq::at(folder.join("rabbitmq")))])
+    let target = cargo::metadata()?.target;
+    let brokers = target.join("brokers");
+    let folder = brokers.join(&instance.instance);
+    let all: Vec<Box<dyn Broker>> = vec![
+        Box::new(rabbitmq::RabbitMq::at(folder.join("rabbitmq"))),
+        Box::new(kafka::Kafka::at(folder.join("kafka"), brokers.join("kafka-jars"))),
+        Box::new(nats::Nats::at(folder.join("nats"), target)),
+    ];
+    wanted(all, &instance.only)
+}
+
+/// Those of `all` that `only` names; all where it names none.
+fn wanted(all: Vec<Box<dyn Broker>>, only: &[String]) -> Result<Vec<Box<dyn Broker>>> {
+    let names: Vec<_> = all.iter().map(|broker| broker.name()).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(TaskError::new(format!("there is no broker {unknown:?}: there are {}", names.join(", "))));
+    }
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
+    Ok(all.into_iter().filter(|broker| is_wanted(broker.name())).collect())
 }
 
 pub fn task(arguments: &Arguments) -> Result<ExitCode> {
@@ -141,7 +168,12 @@ pub struct Started {
 impl Started {
     /// The usual ones.
     pub fn usual() -> Result<Self> {
-        Self::instance(&Instance { instance: "main".into() })
+        Self::instance(&usual(Vec::new()))
+    }
+
+    /// That of the usual ones with this name.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::instance(&usual(vec![name.to_owned()]))
     }
 
     fn instance(instance: &Instance) -> Result<Self> {

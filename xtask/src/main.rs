@@ -7,11 +7,15 @@ mod bench;
 mod brokers;
 mod build;
 mod cargo;
+mod conformance;
 mod dist;
+mod docs;
 mod error;
 mod install;
+mod new_plugin;
 mod run;
 mod sample;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -36,8 +40,12 @@ enum Task {
     Test(test::Arguments),
     Bench(bench::Arguments),
     Brokers(brokers::Arguments),
+    Conformance(conformance::Arguments),
+    NewPlugin(new_plugin::Arguments),
+    Soak(soak::Arguments),
     Tidy(tidy::Arguments),
     Dist(dist::Arguments),
+    Docs(docs::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,8 +55,12 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::task(&arguments),
         Task::Bench(arguments) => bench::task(&arguments),
         Task::Brokers(arguments) => brokers::task(&arguments),
+        Task::Conformance(arguments) => conformance::task(&arguments),
+        Task::NewPlugin(arguments) => new_plugin::task(&arguments),
+        Task::Soak(arguments) => soak::task(&arguments),
         Task::Tidy(arguments) => tidy::task(&arguments),
         Task::Dist(arguments) => dist::task(&arguments),
+        Task::Docs(arguments) => docs::task(&arguments),
     };
     match result {
         Ok(status) => status,

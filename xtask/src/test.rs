@@ -10,7 +10,15 @@ use crate::error::{Result, TaskError};
 use crate::steps::{Outcome, Steps};
 
 /// Executable cases of the pipe that this version has to pass, below the folder of the cases.
-const CASES: [&str; 3] = ["pipeline/basics", "pipeline/filters", "pipeline/config"];
+const CASES: &[&str] = &[
+    "pipeline/basics",
+    "pipeline/concurrent",
+    "pipeline/config",
+    "pipeline/encoding",
+    "pipeline/filters",
+    "pipeline/hosts",
+    "pipeline/shadow",
+];
 
 /// Build once, start the brokers, run the tests of all crates, the loom model and the executable cases
 #[derive(Debug, clap::Args)]
@@ -77,7 +85,7 @@ fn cases(built: &Built) -> Outcome {
 fn run_cases(built: &Built, folder: &std::path::Path, runner: &PathBuf) -> Result<()> {
     let mut command = Command::new("python3");
     command.arg(runner).arg("--bin").arg(built.binary()?).arg("--plugins").arg(&built.folder);
-    cargo::run(command.args(CASES.map(|case| folder.join(case))))
+    cargo::run(command.args(CASES.iter().map(|case| folder.join(case))))
 }
 
 fn has_python() -> bool {

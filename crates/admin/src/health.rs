@@ -57,6 +57,8 @@ pub enum AgentState {
     Running,
     /// Connected, and asking for no events on purpose.
     Paused,
+    /// Connected, and its driver does not answer.
+    Stalled,
     /// Given up: it comes back with the next start of the process.
     Failed,
     /// Ended by the shutdown.

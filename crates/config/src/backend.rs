@@ -1,10 +1,13 @@
 //! One entry of an agent's `backend`.
 
 use crate::catalogue::{Kind, Level};
+use crate::client_tls;
 use crate::components::Components;
+use crate::discovery;
 use crate::host;
 use crate::model::{Backend, Component, Encoding};
-use crate::pattern::{canonical_header, is_token, normalised};
+use crate::nearest;
+use crate::pattern::{canonical_header, is_token, normalised, placeholders};
 use crate::problem::Severity;
 use crate::root::Inherited;
 use crate::section::{Field, Section};
@@ -26,6 +29,30 @@ const ENCODING_NOT_HERE: &str = "yaml";
 
 /// Sets the method of its calls by itself.
 const GRAPHQL: &str = "backend/graphql";
+
+/// What drivers know about a message (design: the life of an event): the names of their params.
+const PARAMS: [&str; 20] = [
+    "topic",
+    "key",
+    "partition",
+    "offset",
+    "attempt",
+    "message_id",
+    "queue",
+    "exchange",
+    "routing_key",
+    "redelivered",
+    "delivery_count",
+    "correlation_id",
+    "reply_to",
+    "type",
+    "app_id",
+    "user_id",
+    "expiration",
+    "priority",
+    "subject",
+    "stream",
+];
 
 /// Every backend of an agent. None at all is an error.
 pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
@@ -51,9 +78,11 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
     let found = components.read(Level::Backend, section.field("extra_config"));
     let is_http = !found.components.iter().any(|component| is_transport(components, component));
     let written = section.text("url_pattern").unwrap_or_default();
+    let hosts = hosts(&section, is_http, inherited);
     let backend = Backend {
         path: section.path.clone(),
-        hosts: hosts(&section, is_http, inherited),
+        discovery: discovery::read(&section, hosts.len()),
+        hosts,
         url_pattern: normalised(&written),
         url_pattern_as_written: written,
         method: method(&section, is_http && !found.components.iter().any(|one| one.namespace == GRAPHQL)),
@@ -69,7 +98,8 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
         components: found.components,
     };
     remark(&section, &backend);
-    service_discovery(&section);
+    remark_filters(&section, &backend);
+    remark_placeholders(&section, &backend);
     section.finish(Severity::Warning);
     backend
 }
@@ -82,12 +112,13 @@ fn is_transport(components: &Components<'_>, component: &Component) -> bool {
 /// The backend's own hosts, else those of the root. What is no HTTP gets its own ones as they are written, if any.
 fn hosts(section: &Section<'_>, is_http: bool, inherited: &Inherited) -> Vec<String> {
     let raw = section.boolean("disable_host_sanitize");
+    let by_name = section.field("sd").is_some_and(|field| field.node.as_str() == Some("dns"));
     let items = section.field("host").map(|field| field.items()).unwrap_or_default();
     if !is_http {
         return items.iter().filter_map(|item| item.read(weak::text)).collect();
     }
     if !items.is_empty() {
-        return items.iter().filter_map(|item| if raw { raw_host(item) } else { clean_host(item) }).collect();
+        return items.iter().filter_map(|item| if raw { raw_host(item, by_name) } else { clean_host(item) }).collect();
     }
     if inherited.hosts.is_empty() {
         section.report.error(
@@ -103,11 +134,12 @@ fn clean_host(item: &Field<'_>) -> Option<String> {
     host::clean(&item.read(weak::text)?).map_err(|why| item.error(why)).ok()
 }
 
-fn raw_host(item: &Field<'_>) -> Option<String> {
+/// `by_name`: what is looked up by service discovery needs no scheme.
+fn raw_host(item: &Field<'_>, by_name: bool) -> Option<String> {
     let host = item.read(weak::text)?;
     if host.is_empty() {
         item.error("a host must not be empty");
-    } else if !host.contains("://") {
+    } else if !host.contains("://") && !by_name {
         item.warning(format!(
             "{} has no scheme, and disable_host_sanitize keeps it so; write one such as http://",
             item.shown()
@@ -149,7 +181,7 @@ fn encoding(section: &Section<'_>) -> Encoding {
         }
         None if !word.is_empty() => {
             let names: Vec<&str> = ENCODINGS.iter().map(|(name, _)| *name).collect();
-            let hint = crate::nearest::hint(&word, names.iter().copied());
+            let hint = nearest::hint(&word, names.iter().copied());
             field.error(format!("the encoding {} is none of {}{hint}", field.shown(), names.join(", ")));
         }
         _ => {}
@@ -173,6 +205,13 @@ fn mapping(section: &Section<'_>) -> Vec<(String, String)> {
 
 /// What is allowed and hardly meant.
 fn remark(section: &Section<'_>, backend: &Backend) {
+    for component in &backend.components {
+        match component.namespace.as_str() {
+            "backend/http" => remark_details(component, section),
+            "backend/http/client" => client_tls::remark_component(component, section.report),
+            _ => {}
+        }
+    }
     if let Some(field) = section.field("deny")
         && !backend.allow.is_empty()
         && !backend.deny.is_empty()
@@ -191,19 +230,42 @@ fn remark(section: &Section<'_>, backend: &Backend) {
     }
 }
 
-fn service_discovery(section: &Section<'_>) {
-    if let Some(field) = section.field("sd_scheme") {
-        field.notice("has no effect without service discovery");
+fn remark_details(component: &Component, section: &Section<'_>) {
+    let Value::Map(entries) = &component.settings.value else { return };
+    let is_details = |entry: &&crate::tree::Entry| entry.key.eq_ignore_ascii_case("return_error_details");
+    let Some(entry) = entries.iter().find(is_details) else { return };
+    if entry.value.as_str().is_some_and(|name| !name.is_empty()) {
+        let path = crate::tree::join(&component.path, &entry.key);
+        let message = "makes data of a refusal: an event whose backend failed is acked";
+        section.report.warning(entry.value.at, &path, message);
     }
-    let Some(field) = section.field("sd") else { return };
-    match field.read(weak::text).as_deref() {
-        None | Some("" | "static") => {}
-        Some("dns" | "dns-shared") => {
-            field.error(format!(
-                "service discovery by {} is not in this build of siphon; list the hosts",
-                field.shown()
-            ));
+}
+
+/// Filters that stand beside operations which take their place.
+fn remark_filters(section: &Section<'_>, backend: &Backend) {
+    let proxy = backend.components.iter().find(|component| component.namespace == "proxy");
+    let operations = proxy.and_then(|proxy| proxy.settings.get("flatmap_filter"));
+    if operations.is_none_or(|operations| matches!(&operations.value, Value::List(items) if items.is_empty())) {
+        return;
+    }
+    for field in ["allow", "deny", "mapping"].into_iter().filter_map(|key| section.field(key)) {
+        field.warning("is ignored, because flatmap_filter is given");
+    }
+}
+
+/// Names that nothing may ever give a value. Scripts and drivers of others can, so they are allowed.
+fn remark_placeholders(section: &Section<'_>, backend: &Backend) {
+    let Some(field) = section.field("url_pattern") else { return };
+    for name in placeholders(&backend.url_pattern) {
+        let lower = name.to_ascii_lowercase();
+        if PARAMS.contains(&lower.as_str()) || lower.starts_with("resp") || lower.starts_with("jwt.") {
+            continue;
         }
-        Some(_) => field.error(format!("{} is no service discovery; only \"static\" is allowed", field.shown())),
+        match nearest::nearest(&lower, PARAMS.iter().copied()) {
+            Some(known) => field.warning(format!("no driver gives {{{lower}}} a value; did you mean {{{known}}}?")),
+            None => field.notice(format!(
+                "{{{name}}} is no name that siphon's own drivers give; without a value it is sent as it stands"
+            )),
+        }
     }
 }

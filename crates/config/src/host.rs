@@ -45,9 +45,7 @@ fn split_scheme(host: &str) -> Result<(&'static str, &str), String> {
 fn more_than_a_host(rest: &str) -> Option<&'static str> {
     let why = match rest {
         "" => "it is empty",
-        _ if rest.contains('@') => {
-            "user and password in a host are not in this build of siphon; take them out of the host"
-        }
+        _ if rest.contains('@') => "user and password need \"disable_host_sanitize\": true",
         _ if rest.starts_with('[') => "an IPv6 address needs \"disable_host_sanitize\": true",
         _ if rest.contains('/') => "a path belongs in url_pattern, or needs \"disable_host_sanitize\": true",
         _ if rest.contains(',') => "several hosts are written as a list",
@@ -94,10 +92,7 @@ mod tests {
         check_error("amqp://u:secret@127.0.0.1:5672", "amqp://u:***@127.0.0.1:5672");
         check_error("amqp://u:p@127.0.0.1:5672", "the scheme \"amqp\" is not in this build");
         check_error("http://u:secret@h:80", "http://u:***@h:80");
-        check_error(
-            "http://u:secret@h:80",
-            "user and password in a host are not in this build of siphon; take them out",
-        );
+        check_error("http://u:secret@h:80", "user and password need \"disable_host_sanitize\": true");
         check_error("http://[::1]:8080", "IPv6");
         check_error("http://h:1234567", "65535");
         check_error("h:0", "65535");

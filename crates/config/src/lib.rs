@@ -8,9 +8,11 @@
 mod agent;
 mod backend;
 pub mod catalogue;
+mod client_tls;
 mod component;
 mod components;
 mod delivery;
+mod discovery;
 mod document;
 mod driver;
 mod environment;

@@ -69,7 +69,7 @@ pub enum LogFormat {
 }
 
 /// How backends are called, for all agents.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// `None`: no limit.
     pub max_idle_connections: Option<usize>,
@@ -83,6 +83,10 @@ pub struct HttpSettings {
     pub response_header_timeout: Option<Duration>,
     pub disable_keep_alives: bool,
     pub disable_compression: bool,
+    /// Root `client_tls`, keys in lower case; with `allow_insecure_connections` where the root says so.
+    pub client_tls: Option<Component>,
+    /// How long what service discovery found counts; at least 1 s.
+    pub dns_cache_ttl: Duration,
 }
 
 /// One entry of `async_agent`.
@@ -177,6 +181,7 @@ pub struct Backend {
     /// Scheme, name and port, without a trailing slash; as in the file with `disable_host_sanitize`. At least one,
     /// except for a backend that is not called over HTTP.
     pub hosts: Vec<String>,
+    pub discovery: Discovery,
     /// Begins with one slash. `{placeholder}` and `{{.Placeholder}}` both stand as `{Placeholder}`, first letter upper-case.
     pub url_pattern: String,
     /// As the file spells it, for error texts.
@@ -197,6 +202,19 @@ pub struct Backend {
     pub input_headers: Vec<String>,
     pub input_query_strings: Vec<String>,
     pub components: Vec<Component>,
+}
+
+/// `sd`: what the hosts of a backend are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// Hosts.
+    #[default]
+    Static,
+    /// One name whose SRV records name the hosts.
+    Dns {
+        /// `sd_scheme`: whether they are called over TLS.
+        tls: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

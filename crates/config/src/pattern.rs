@@ -22,6 +22,12 @@ pub(crate) fn normalised(pattern: &str) -> String {
     out + rest
 }
 
+/// The names in a [`normalised`] pattern.
+pub(crate) fn placeholders(pattern: &str) -> impl Iterator<Item = &str> {
+    let begins = pattern.match_indices('{').map(|(start, _)| &pattern[start..]);
+    begins.filter_map(|text| placeholder(text).map(|(name, _)| name))
+}
+
 /// The name of the placeholder that `text` begins with, and what follows it.
 fn placeholder(text: &str) -> Option<(&str, &str)> {
     let (name, after) = match text.strip_prefix("{{.") {
@@ -81,6 +87,12 @@ mod tests {
         check("/x/{{.Resp0_o.c}}/z", "/x/{Resp0_o.c}/z");
         check("/x/{{.key}}", "/x/{Key}");
         check("/x/{Foo}", "/x/{Foo}");
+    }
+
+    #[test]
+    fn the_names_of_a_pattern_are_found() {
+        let pattern = normalised("/{topic}/{}/{a b}?k={{.key}}&r={resp0_a.b}");
+        assert_eq!(placeholders(&pattern).collect::<Vec<_>>(), ["Topic", "Key", "Resp0_a.b"]);
     }
 
     #[test]

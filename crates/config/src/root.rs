@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::catalogue::Level;
+use crate::client_tls;
 use crate::components::{Components, Found};
 use crate::host;
 use crate::logging;
@@ -22,15 +23,17 @@ const HEALTH_PATH: &str = "/__health";
 /// Go's default between TCP keep-alive probes.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(15);
 const IDLE_CONNECTIONS_PER_HOST: usize = 250;
+const DNS_CACHE_TTL: Duration = Duration::from_secs(30);
+/// Anything shorter counts as not given, as in the reference.
+const SHORTEST_DNS_CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// Keys of a gateway's file that do nothing for agents; all are scalars.
-pub(crate) const WITHOUT_EFFECT: [&str; 14] = [
+pub(crate) const WITHOUT_EFFECT: [&str; 13] = [
     "cache_ttl",
     "output_encoding",
     "sequential_start",
     "disable_rest",
     "use_h2c",
-    "dns_cache_ttl",
     "max_shutdown_wait_time",
     "read_timeout",
     "write_timeout",
@@ -179,6 +182,10 @@ fn http(root: &Section<'_>) -> HttpSettings {
         response_header_timeout: timing::positive(root, "response_header_timeout", Zero::IsDefault),
         disable_keep_alives: root.boolean("disable_keep_alives"),
         disable_compression: root.boolean("disable_compression"),
+        client_tls: client_tls::service(root),
+        dns_cache_ttl: timing::positive(root, "dns_cache_ttl", Zero::IsDefault)
+            .filter(|ttl| *ttl >= SHORTEST_DNS_CACHE_TTL)
+            .unwrap_or(DNS_CACHE_TTL),
     }
 }
 
@@ -207,17 +214,8 @@ fn endpoints(root: &Section<'_>) {
     }
 }
 
-/// What would weaken the connections to backends, or promise security that this build does not have.
+/// What would promise security that this build does not have.
 fn refused(root: &Section<'_>) {
-    if let Some(field) = root.field("client_tls") {
-        field.error("\"client_tls\" is not in this build of siphon; remove it");
-    }
-    if root.boolean("allow_insecure_connections") {
-        let field = root.field("allow_insecure_connections");
-        field
-            .iter()
-            .for_each(|field| field.error("\"allow_insecure_connections\" is not in this build of siphon; remove it"));
-    }
     let Some(field) = root.field("tls") else { return };
     let disabled = Section::open(field.node, &field.path, field.report).is_some_and(|tls| tls.boolean("disabled"));
     if !disabled {

@@ -73,9 +73,12 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn report_error(&self, error: &ValidationError<'_>) {
-        let (relative, node) = follow(self.settings, error.instance_path().as_str());
-        let path = join(self.path, &relative);
-        let error = narrowest(error);
+        narrowed(error).into_iter().for_each(|error| self.report_one(error));
+    }
+
+    fn report_one(&self, error: &ValidationError<'_>) {
+        let (below, node) = follow(self.settings, error.instance_path().as_str());
+        let path = join(self.path, &below);
         if let Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } = error.kind() {
             let at =
                 |key: &String| node.entries().iter().find(|entry| entry.key == *key).map_or(node.at, |entry| entry.at);
@@ -84,8 +87,6 @@ impl Place<'_> {
             }
             return;
         }
-        let (below, node) = follow(self.settings, error.instance_path().as_str());
-        let path = join(self.path, &below);
         self.report.error(node.at, &path, message(error, &path, node));
     }
 }
@@ -108,12 +109,20 @@ fn follow<'a>(node: &'a Node, pointer: &str) -> (String, &'a Node) {
     (path, node)
 }
 
-/// Of alternatives that all failed, the finding that says most: the one deepest in the object.
-fn narrowest<'a, 'b>(error: &'a ValidationError<'b>) -> &'a ValidationError<'b> {
-    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return error };
+/// Of alternatives that all failed, the findings of the one that was meant: the only one of the value's type, else that
+/// which came deepest into the object.
+fn narrowed<'a, 'b>(error: &'a ValidationError<'b>) -> Vec<&'a ValidationError<'b>> {
+    let (Kind::AnyOf { context } | Kind::OneOfNotValid { context }) = error.kind() else { return vec![error] };
     let depth = |found: &ValidationError<'_>| found.instance_path().as_str().matches('/').count();
     let own = depth(error);
-    context.iter().flatten().filter(|inner| depth(inner) > own).max_by_key(|inner| depth(inner)).unwrap_or(error)
+    let is_other_type = |found: &ValidationError<'_>| depth(found) == own && type_of(found.kind()).is_some();
+    let fitting: Vec<_> = context.iter().filter(|alternative| !alternative.iter().any(is_other_type)).collect();
+    let deepest = |alternative: &&Vec<ValidationError<'_>>| alternative.iter().map(depth).max().unwrap_or(own);
+    match (fitting.as_slice(), fitting.iter().copied().max_by_key(deepest)) {
+        ([meant], _) => meant.iter().flat_map(narrowed).collect(),
+        (_, Some(meant)) if deepest(&meant) > own => meant.iter().flat_map(narrowed).collect(),
+        _ => vec![error],
+    }
 }
 
 fn message(error: &ValidationError<'_>, path: &str, node: &Node) -> String {

@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, EventFailed, FailureLog};
+use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, EventFailed, FailureLog};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::deliveries::Deliveries;
+use crate::delivery::Reconnect;
+use crate::outage::Outage;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
 use crate::status::age_of;
 use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
@@ -20,6 +22,12 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 /// What is left of it after a second signal.
 const CLOSE_AT_ONCE: Duration = Duration::from_millis(200);
+
+/// Health intervals without an answer to a ping, after which an agent is shown as stalled: one may be a busy broker's.
+const STALLED_AFTER: u32 = 3;
+
+/// And no sooner than this, however short the interval: a flood keeps a library's one thread busy as well.
+const STALLED_NO_SOONER: Duration = Duration::from_secs(2);
 
 /// An event that has left the pipe.
 pub(crate) struct Finished {
@@ -38,10 +46,16 @@ pub(crate) struct Agent {
     pub(crate) failures: FailureLog,
     /// Counts connections.
     pub(crate) epoch: u64,
-    /// When this connection was first established.
+    /// When this connection was established, or mended; `None` while there is none.
     pub(crate) connected_at: Option<Instant>,
+    /// Counts connections that failed in a row.
+    pub(crate) reconnect: Reconnect,
+    /// The driver is mending its connection.
+    pub(crate) outage: Option<Outage>,
     /// Handles of this connection that are in the pipe.
     pub(crate) in_pipe: Vec<Handle>,
+    /// The end of the grace period, once it has begun.
+    pub(crate) drains_until: Option<Instant>,
 }
 
 /// Why a connection ended.
@@ -50,6 +64,8 @@ pub(crate) enum ConnectionEnd {
     /// The process ends, and this agent is done.
     Drained,
     Lost(DriverError),
+    /// The driver did not mend it, and the retries are used up.
+    GivenUp(DriverError),
 }
 
 type Ping = Pin<Box<dyn Future<Output = Result<(), DriverError>> + Send>>;
@@ -65,7 +81,10 @@ impl Agent {
         let mut turn = Turn::new(self.shutdown.clone(), self.spec.health_interval);
         while self.shutdown.phase() == Phase::Running {
             if let Err(end) = self.intake(&mut source, &mut turn, pipe, start) {
-                return self.lost(source, end).await;
+                return ConnectionEnd::Lost(self.lost(source, end).await);
+            }
+            if let Some(error) = self.outage_that_lasts() {
+                return ConnectionEnd::GivenUp(self.lost(source, SourceEnd::Failed(error)).await);
             }
             self.flush(&source);
             self.tick(&source, &mut turn);
@@ -121,12 +140,7 @@ impl Agent {
                 self.deliveries.agree(terms);
                 self.connected();
             }
-            Arrival::Lost { generation, reason } => {
-                self.deliveries.lost(generation);
-                self.status.failed_with(&reason);
-                self.status.set_state(AgentState::Connecting);
-                self.not_connected(&reason, Duration::ZERO);
-            }
+            Arrival::Lost { generation, reason } => self.being_mended(generation, reason),
             Arrival::Revoked { partition, generation } => {
                 self.deliveries.revoked(partition, generation);
                 self.status.metrics().forget_lag_of(partition);
@@ -138,6 +152,7 @@ impl Agent {
 
     fn connected(&mut self) {
         self.connected_at = Some(Instant::now());
+        self.outage = None;
         self.status.set_attempts(0);
         self.status.set_state(AgentState::Running);
         self.status.pinged(SystemTime::now());
@@ -171,7 +186,8 @@ impl Agent {
         turn: &mut Turn,
         pipe: &mut FuturesUnordered<F>,
     ) {
-        turn.wake_at(self.deliveries.next_wake(turn.is_dry));
+        let overdue = self.outage.as_ref().map(|outage| outage.until);
+        turn.wake_at(self.deliveries.next_wake(turn.is_dry).into_iter().chain(overdue).min());
         tokio::select! {
             biased;
             // First, though it is cheap to ask: a pipe that always has something must not starve the intake.
@@ -183,7 +199,10 @@ impl Agent {
                     self.finished(finished);
                 }
             }
-            answer = answered(&mut turn.ping) => self.pinged(answer),
+            answer = answered(&mut turn.ping) => {
+                turn.asked_at = None;
+                self.pinged(answer);
+            }
             () = &mut turn.alarm => {}
             () = &mut turn.draining => {}
         }
@@ -197,12 +216,28 @@ impl Agent {
         }
         turn.next_health = now + self.spec.health_interval;
         self.failures.write_due(now.into_std());
-        if turn.ping.is_none() && self.connected_at.is_some() {
-            turn.ping = Some(Box::pin(source.ping()));
+        match turn.asked_at {
+            Some(asked) => self.unanswered(now.duration_since(asked)),
+            None if self.connected_at.is_some() => {
+                turn.asked_at = Some(now);
+                turn.ping = Some(Box::pin(source.ping()));
+            }
+            None => {}
+        }
+    }
+
+    /// A driver that answers nothing hangs in a call, or another agent's call holds up its library's one thread. A
+    /// settlement that does not end shows here, too: a driver answers a ping only between two settlements.
+    fn unanswered(&self, since: Duration) {
+        let is_late = since >= STALLED_NO_SOONER.max(self.spec.health_interval * STALLED_AFTER);
+        if is_late && self.status.change_state(AgentState::Running, AgentState::Stalled) {
+            self.status.failed_with("the driver does not answer");
+            AgentStalled { after: rounded(since) }.emit(&self.spec.label);
         }
     }
 
     fn pinged(&self, answer: Result<(), DriverError>) {
+        self.status.change_state(AgentState::Stalled, AgentState::Running);
         match answer {
             Ok(()) => self.status.pinged(SystemTime::now()),
             Err(error) => self.status.failed_with(&error.to_string()),
@@ -248,28 +283,30 @@ impl Agent {
     }
 
     /// The connection is gone, and with it everything that was not settled: the broker delivers it again.
-    async fn lost(&mut self, source: Source, end: SourceEnd) -> ConnectionEnd {
+    async fn lost(&mut self, source: Source, end: SourceEnd) -> DriverError {
         self.flush(&source);
         let closed = hurried(self.shutdown.clone(), source.close(CLOSE)).await;
         let lost = self.deliveries.forget_connection();
         self.status.count_lost(lost);
         self.show_load(); // nobody else does until the next connection
         self.in_pipe.clear();
+        self.outage = None;
         // From here on, not from the next connection on: what leaves the pipe between the two must not be settled there.
         self.epoch += 1;
         match end {
-            SourceEnd::Failed(error) => ConnectionEnd::Lost(error),
-            SourceEnd::Closed => ConnectionEnd::Lost(closed.err().unwrap_or_else(DriverError::ended_by_itself)),
+            SourceEnd::Failed(error) => error,
+            SourceEnd::Closed => closed.err().unwrap_or_else(DriverError::ended_by_itself),
         }
     }
 
     /// Gives back what waits, lets the pipe finish within the grace period, settles, says goodbye.
     async fn drain<F: Future<Output = Finished>>(&mut self, mut source: Source, pipe: &mut FuturesUnordered<F>) {
         let start = Instant::now();
+        let until = *self.drains_until.insert(start + self.spec.drain);
         let before = self.in_pipe.len();
         drop(source.pause(true)); // asked, and not awaited: a driver that stalls must not hold up the end
         let mut given_back = self.deliveries.drain() + self.return_arrivals(&mut source);
-        given_back += self.finish_pipe(&mut source, pipe, start + self.spec.drain).await;
+        given_back += self.finish_pipe(&mut source, pipe, until).await;
         pipe.clear(); // before its events go back: nobody else may work on them at the same time
         let abandoned = std::mem::take(&mut self.in_pipe);
         abandoned.iter().for_each(|handle| self.deliveries.abandon(*handle));
@@ -354,6 +391,8 @@ struct Turn {
     has_rung: bool,
     next_health: Instant,
     ping: Option<Ping>,
+    /// When the ping that is under way was sent.
+    asked_at: Option<Instant>,
     /// One timer for all: registering one each turn would cost more than the turn.
     alarm: Pin<Box<Sleep>>,
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -368,6 +407,7 @@ impl Turn {
             has_rung: false,
             next_health,
             ping: None,
+            asked_at: None,
             alarm: Box::pin(sleep_until(next_health)),
             draining,
         }

@@ -18,6 +18,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Works on `event` until `deadline` at the latest. Dropped (cancelled) when it is late.
     fn handle(&self, event: &Event, deadline: Instant) -> impl Future<Output = Handled<Self::Reply>> + Send;
+
+    /// Waits for what still goes on for events that are done, such as copies to others. Awaited when the agent ends,
+    /// as long as its grace period lasts; may be dropped.
+    fn finish(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// What came of an event. A reply may be there beside a failure: partial data.

@@ -15,6 +15,8 @@ mod deliveries;
 pub mod delivery;
 #[forbid(unsafe_code)]
 mod handler;
+#[forbid(unsafe_code)]
+mod outage;
 pub mod plugin;
 #[forbid(unsafe_code)]
 mod shards;

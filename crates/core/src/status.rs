@@ -103,6 +103,16 @@ impl AgentStatus {
         self.metrics.set_state(state);
     }
 
+    /// From one state to another; false when it was in a third.
+    pub(crate) fn change_state(&self, from: AgentState, to: AgentState) -> bool {
+        let is_changed =
+            self.state.compare_exchange(from as u8, to as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_changed {
+            self.metrics.set_state(to);
+        }
+        is_changed
+    }
+
     pub(crate) fn set_attempts(&self, attempts: u32) {
         self.attempts.store(attempts, Ordering::Relaxed);
     }

@@ -34,8 +34,20 @@ pub async fn supervise<H: Handler>(
     let (timeout, now) = (spec.timeout, Instant::now());
     let deliveries = Deliveries::new(&spec, now);
     let failures = FailureLog::new(spec.label.clone());
-    let (connected_at, in_pipe) = (None, Vec::new());
-    let mut agent = Agent { spec, status, shutdown, deliveries, failures, epoch: 0, connected_at, in_pipe };
+    let reconnect = Reconnect::new(spec.backoff, spec.max_retries);
+    let mut agent = Agent {
+        spec,
+        status,
+        shutdown,
+        deliveries,
+        failures,
+        epoch: 0,
+        connected_at: None,
+        reconnect,
+        outage: None,
+        in_pipe: Vec::new(),
+        drains_until: None,
+    };
     let start = |event: Event, epoch: u64| {
         let handler = Arc::clone(&handler);
         async move {
@@ -45,6 +57,7 @@ pub async fn supervise<H: Handler>(
     };
     let end = agent.connect_again_and_again(&start).await;
     agent.ended(&end);
+    agent.finish(&*handler).await;
     end
 }
 
@@ -55,20 +68,18 @@ impl Agent {
     ) -> AgentEnd {
         // Outlives connections: an event that is in the pipe when its connection breaks still occupies its worker.
         let mut pipe = FuturesUnordered::new();
-        let mut reconnect = Reconnect::new(self.spec.backoff, self.spec.max_retries);
         loop {
-            self.status.set_attempts(reconnect.attempt());
+            self.status.set_attempts(self.reconnect.attempt());
             let error = match self.connect(&mut pipe, start).await {
                 ConnectionEnd::Drained => return AgentEnd::Drained,
+                ConnectionEnd::GivenUp(error) => return self.give_up(&error),
                 ConnectionEnd::Lost(error) => error,
             };
             self.status.set_state(AgentState::Connecting); // before it waits: what is lost must not be shown as running
             self.status.failed_with(&error.to_string());
             let lasted = self.connected_at.take().map(|since| since.elapsed());
-            let Next::Again { after } = reconnect.lost(lasted, error.is_temporary(), fastrand::f64()) else {
-                let attempts = reconnect.failed().max(1);
-                AgentFailed { reason: &error.to_string(), attempts }.emit(&self.spec.label);
-                return AgentEnd::Failed(error.to_string());
+            let Next::Again { after } = self.reconnect.lost(lasted, error.is_temporary(), fastrand::f64()) else {
+                return self.give_up(&error);
             };
             self.not_connected(&error.to_string(), rounded(after));
             if self.sleep(after, &mut pipe).await {
@@ -99,6 +110,24 @@ impl Agent {
                 Some(finished) = pipe.next(), if !pipe.is_empty() => self.finished(finished),
                 () = tokio::time::sleep_until(until) => return false,
             }
+        }
+    }
+
+    fn give_up(&self, error: &DriverError) -> AgentEnd {
+        let (reason, attempts) = (error.to_string(), self.reconnect.failed().max(1));
+        AgentFailed { reason: &reason, attempts }.emit(&self.spec.label);
+        AgentEnd::Failed(reason)
+    }
+
+    /// Lets the handler finish what it does besides, within what is left of the grace period.
+    async fn finish(&self, handler: &impl Handler) {
+        let until = self.drains_until.unwrap_or_else(|| Instant::now() + self.spec.drain);
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            () = handler.finish() => {}
+            () = shutdown.reached(Phase::Ending) => {}
+            () = tokio::time::sleep_until(until) => {}
         }
     }
 

@@ -245,7 +245,8 @@ impl JsonSchema for HumanDuration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer"] })
+        // The title is what manuals call the type; a `format` would mean another syntax (ISO 8601).
+        json_schema!({ "title": "duration", "type": ["string", "integer"] })
     }
 }
 

@@ -1,27 +1,23 @@
 //! One backend: the event becomes a call, the reply becomes data.
 
+mod call;
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use ::http::header::{HeaderMap, HeaderName, RETRY_AFTER};
-use ::http::{Method, Request as HttpRequest, StatusCode};
-use bytes::Bytes;
-use siphon_config::model::{Backend, Encoding};
-use siphon_telemetry::redact;
+use ::http::header::{HeaderMap, HeaderName};
+use ::http::{Method, Request as HttpRequest};
 
-use crate::decode::decode;
 use crate::error::PipeError;
-use crate::filter::Filter;
-use crate::http::{Answer, Exchange, Outgoing};
-use crate::json::{Json, Object};
-use crate::message::{Request, Response};
+use crate::message::Request;
 use crate::stage::{Context, Stage, StageFuture, ready};
 use crate::target::Target;
+
+pub(crate) use call::{HttpCall, OnRefusal, Reading, retry_after};
 
 /// First stage of a backend: query, method, URL and headers are set; whatever is below sees the call as it will go.
 pub(crate) struct Prepare {
     pub method: Method,
-    pub target: Target,
+    pub target: Arc<Target>,
     /// `None`: all pass.
     pub headers: Option<Vec<HeaderName>>,
     /// `None`: all pass.
@@ -31,14 +27,26 @@ pub(crate) struct Prepare {
 
 impl Stage for Prepare {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
+        if self.target.is_known() {
+            return self.at_once(request, context);
+        }
+        Box::pin(async move {
+            match self.target.discover().await {
+                Ok(()) => self.at_once(request, context).await,
+                Err(error) => error.into(),
+            }
+        })
+    }
+}
+
+impl Prepare {
+    fn at_once<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         match self.prepared(request) {
             Ok(request) => self.inner.call(request, context),
             Err(error) => ready(error),
         }
     }
-}
 
-impl Prepare {
     fn prepared(&self, request: Request) -> Result<Request, PipeError> {
         let mut request = request;
         if let Some(known) = &self.query {
@@ -76,139 +84,10 @@ pub(crate) fn method(name: &str) -> Result<Method, String> {
     request.map(|request| request.method().clone()).map_err(|_| format!("net/http: invalid method \"{name}\""))
 }
 
-/// Last stage of a backend: calls over HTTP, judges the status, decodes, filters.
-pub(crate) struct HttpCall {
-    pub exchange: Box<dyn Exchange>,
-    pub reading: Reading,
-}
-
-impl Stage for HttpCall {
-    fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
-        let Request { method, url, headers, body, .. } = request;
-        let call = Outgoing::new(method, url, headers, body);
-        Box::pin(async move {
-            match self.exchange.exchange(call, context).await {
-                Ok(answer) => self.reading.read(answer).await.into(),
-                Err(error) => error.into(),
-            }
-        })
-    }
-}
-
-/// How the reply of one backend becomes data.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    method: Method,
-    /// For errors: as written, without secrets.
-    pattern: Arc<str>,
-    encoding: Encoding,
-    is_collection: bool,
-    filter: Option<Filter>,
-}
-
-impl Reading {
-    pub fn new(backend: &Backend, method: Method) -> Self {
-        Self {
-            method,
-            pattern: redact::url(&backend.url_pattern_as_written).into(),
-            encoding: backend.encoding,
-            is_collection: backend.is_collection,
-            filter: Some(Filter::new(backend)).filter(|filter| !filter.is_empty()),
-        }
-    }
-
-    async fn read(&self, answer: Answer) -> Result<Response, PipeError> {
-        if self.encoding == Encoding::NoOp {
-            return self.as_it_came(answer).await;
-        }
-        if !answer.status.is_success() {
-            return Err(self.refused(answer).await);
-        }
-        self.decoded(&answer.read().await?)
-    }
-
-    fn decoded(&self, body: &[u8]) -> Result<Response, PipeError> {
-        let data = decode(self.encoding, self.is_collection, body).map_err(|reason| self.undecodable(reason))?;
-        Ok(Response::complete(match &self.filter {
-            Some(filter) => filter.apply(data),
-            None => data,
-        }))
-    }
-
-    /// A reply that came over no connection, judged and read like one that did. `source` stands for the URL in errors.
-    pub fn local(&self, status: StatusCode, body: Bytes, source: &str) -> Result<Response, PipeError> {
-        if self.encoding == Encoding::NoOp {
-            let (status, data) = (Some(status.as_u16()), Json::object(Object::new()));
-            return Ok(Response { data, complete: true, status, headers: HeaderMap::new(), raw: Some(body) });
-        }
-        if status.is_success() {
-            return self.decoded(&body);
-        }
-        Err(PipeError::Status {
-            code: status.as_u16(),
-            method: self.method.clone(),
-            pattern: Arc::clone(&self.pattern),
-            url: source.to_owned(),
-            retry_after: None,
-        })
-    }
-
-    /// `no-op`: whatever came is a success.
-    async fn as_it_came(&self, answer: Answer) -> Result<Response, PipeError> {
-        let mut answer = answer;
-        let raw = Some(answer.load().await?);
-        let (status, headers) = (Some(answer.status.as_u16()), answer.headers);
-        Ok(Response { data: Json::object(Object::new()), complete: true, status, headers, raw })
-    }
-
-    async fn refused(&self, answer: Answer) -> PipeError {
-        let error = PipeError::Status {
-            code: answer.status.as_u16(),
-            method: self.method.clone(),
-            pattern: Arc::clone(&self.pattern),
-            url: redact::url(&answer.url.to_string()),
-            retry_after: retry_after(&answer.headers, SystemTime::now()),
-        };
-        answer.discard().await;
-        error
-    }
-
-    fn undecodable(&self, reason: String) -> PipeError {
-        PipeError::Decode { reason, method: self.method.clone(), pattern: Arc::clone(&self.pattern) }
-    }
-}
-
-/// `Retry-After`: seconds, or a date.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ::http::HeaderValue;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
-        let cases = [
-            ("120", Some(120)),
-            (" 7 ", Some(7)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-        ];
-        for (text, seconds) in cases {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).expect(text))]);
-            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
 
     #[test]
     fn input_headers_let_only_the_named_ones_pass() {

@@ -10,7 +10,9 @@ mod client_credentials;
 pub(crate) mod graphql;
 mod http_cache;
 pub(crate) mod http_client;
+mod http_failure;
 mod lambda;
+pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
 pub(crate) mod static_data;
@@ -19,14 +21,21 @@ pub(crate) mod static_files;
 mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
-use crate::http::{Below, Client, Exchange, Following, RedirectPolicy};
+use crate::backend::OnRefusal;
+use crate::fixed::Fixed;
+use crate::flatmap::Flatmap;
+use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
+use crate::reference::Reference;
 use crate::stage::Stage;
 
 static TABLE: &[Entry] = &[
+    proxy::AGENT,
+    proxy::BACKEND,
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
@@ -34,6 +43,7 @@ static TABLE: &[Entry] = &[
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,
     http_client::ENTRY,
+    http_failure::ENTRY,
     lambda::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
@@ -78,6 +88,10 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how an agent's backends become one.
+    Join(fn(&Component, &mut Joining) -> Checked<()>),
+    /// A change of what a backend is among the others.
+    Part(fn(&Component, &Site<'_>, &mut Part) -> Checked<()>),
     /// A part of a backend's HTTP call, below all stages and above the status, encoding and filters.
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
@@ -147,8 +161,11 @@ pub struct Site<'s> {
     pub agent: &'s Agent,
     /// `None` at the agent's level.
     pub backend: Option<&'s Backend>,
-    /// The connections of the pipe.
+    /// The connections to the backend.
     pub client: &'s Arc<Client>,
+    /// The connections of the pipe as the service's settings make them, to whom else is asked. What a backend changes
+    /// about its own (`client_tls`, proxy, HTTP/2) does not count there.
+    pub service: &'s Arc<Client>,
 }
 
 /// Something built from a configuration, or all that is wrong with it.
@@ -158,6 +175,35 @@ pub type Checked<T> = Result<T, Vec<Problem>>;
 #[derive(Debug, Default)]
 pub struct CallOptions {
     pub(crate) redirect: RedirectPolicy,
+    pub(crate) connection: Way,
+    pub(crate) on_refusal: OnRefusal,
+}
+
+/// How an agent's backends become one; the default without any component: all at once, merged.
+#[derive(Debug, Default)]
+pub struct Joining {
+    pub(crate) is_sequential: bool,
+    pub(crate) propagated: Vec<Propagated>,
+    /// On the merged data, when no backend failed.
+    pub(crate) flatmap: Option<Flatmap>,
+    pub(crate) fixed: Option<Fixed>,
+}
+
+/// A value of a reply that later backends may use though their `url_pattern` does not name it.
+#[derive(Debug)]
+pub(crate) struct Propagated {
+    pub reference: Reference,
+    /// Where the configuration says so.
+    pub path: String,
+}
+
+/// What a backend is among the others; the default without any component: one whose answer counts.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Part {
+    /// The time limit of a shadow; `None`: no shadow.
+    pub(crate) shadow: Option<Duration>,
+    /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
+    pub(crate) has_flatmap: bool,
 }
 
 /// The components of one level of one agent, checked against the table.
@@ -210,7 +256,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
+            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
         })
     }
 
@@ -312,6 +358,28 @@ impl<'c> Components<'c> {
             }
         }
         Ok(options)
+    }
+
+    /// How the configured components want the backends to be joined.
+    pub fn joining(&self) -> Checked<Joining> {
+        let mut joining = Joining::default();
+        for (entry, component) in self.configured() {
+            if let Build::Join(build) = entry.build {
+                build(component, &mut joining)?;
+            }
+        }
+        Ok(joining)
+    }
+
+    /// What the configured components make of the backend.
+    pub fn part(&self, site: &Site<'_>) -> Checked<Part> {
+        let mut part = Part::default();
+        for (entry, component) in self.configured() {
+            if let Build::Part(build) = entry.build {
+                build(component, site, &mut part)?;
+            }
+        }
+        Ok(part)
     }
 
     /// Main key and effect of what is configured.

@@ -11,7 +11,7 @@ use siphon_telemetry::redact;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PipeError {
     /// The backend answered with a status that is no success, or with a redirect that was not followed.
-    #[error("invalid status code {code} [{method} {pattern}]: {url}")]
+    #[error("invalid status code {code} [{method} {pattern}]: {url}{}", after_colon(.said))]
     Status {
         code: u16,
         method: Method,
@@ -21,6 +21,8 @@ pub enum PipeError {
         url: String,
         /// The reply's `Retry-After`.
         retry_after: Option<Duration>,
+        /// The beginning of the reply's body, where the configuration wants it; else empty.
+        said: String,
     },
     /// The backend could not be reached: name, TCP or TLS. Nothing was sent.
     #[error("{call}: {reason}")]
@@ -91,6 +93,9 @@ pub enum PipeError {
     },
     #[error("no hosts available")]
     NoHosts,
+    /// Service discovery found no host.
+    #[error("no hosts available: lookup {name}: {reason}")]
+    Discovery { name: String, reason: String },
     /// A stage gave neither data nor an error.
     #[error("invalid response")]
     NoResponse,
@@ -117,10 +122,10 @@ impl PipeError {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
             Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
-            Self::Connect { .. }
-            | Self::NoHosts
-            | Self::Plugin { is_connection: true, .. }
-            | Self::Credential { is_connection: true, .. } => FailureKind::Connect,
+            Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
+            Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
+                FailureKind::Connect
+            }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
             Self::Invalid { .. } => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
@@ -172,6 +177,10 @@ impl PipeError {
     }
 }
 
+fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
 fn joined(parts: &[PipeError]) -> String {
     parts.iter().map(PipeError::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -203,7 +212,8 @@ mod tests {
 
     fn status(code: u16, seconds: Option<u64>) -> PipeError {
         let (method, url) = (Method::POST, "http://h/a?q=1".to_owned());
-        PipeError::Status { code, method, pattern: "/a?q=1".into(), url, retry_after: seconds.map(Duration::from_secs) }
+        let (retry_after, said) = (seconds.map(Duration::from_secs), String::new());
+        PipeError::Status { code, method, pattern: "/a?q=1".into(), url, retry_after, said }
     }
 
     fn call(url: &str) -> Call {

@@ -1,13 +1,18 @@
-//! What of a reply stays: `target`, then `allow` or `deny`, then `mapping`, then `group` (pipeline.md §7.5).
+//! What of a reply stays: `target`, then `allow` or `deny`, then `mapping`, then `group` (pipeline.md §7.5). With
+//! `flatmap_filter` its operations stand in the place of `allow`, `deny` and `mapping`.
 
 use siphon_config::model::Backend;
 
+use crate::components::{Checked, proxy};
+use crate::flatmap::Flatmap;
 use crate::json::{Json, JsonRef, Object, View};
 
 /// The filters of one backend. Without any it changes nothing and costs nothing.
 #[derive(Debug)]
 pub(crate) struct Filter {
     target: Vec<String>,
+    /// Instead of what follows, up to `group`.
+    flatmap: Option<Flatmap>,
     select: Select,
     mapping: Vec<(String, String)>,
     group: Option<String>,
@@ -21,7 +26,11 @@ enum Select {
 }
 
 impl Filter {
-    pub fn new(backend: &Backend) -> Self {
+    /// # Errors
+    ///
+    /// What is wrong with the operations of `flatmap_filter`.
+    pub fn new(backend: &Backend) -> Checked<Self> {
+        let flatmap = proxy::flatmap_of(backend)?;
         let select = match (backend.allow.as_slice(), backend.deny.as_slice()) {
             ([], []) => Select::Everything,
             ([], deny) => Select::Deny(Tree::of(deny, Overlap::ParentWins)),
@@ -29,19 +38,21 @@ impl Filter {
         };
         let target = if backend.target.is_empty() { Vec::new() } else { segments(&backend.target) };
         let group = (!backend.group.is_empty()).then(|| backend.group.clone());
-        Self { target, select, mapping: mapping_of(backend), group }
+        Ok(Self { target, flatmap, select, mapping: mapping_of(backend), group })
     }
 
     /// Whether there is anything to do.
     pub fn is_empty(&self) -> bool {
-        let keeps_all = matches!(self.select, Select::Everything);
+        let keeps_all = matches!(self.select, Select::Everything) && self.flatmap.is_none();
         self.target.is_empty() && keeps_all && self.mapping.is_empty() && self.group.is_none()
     }
 
     /// `data` is an object or null.
     pub fn apply(&self, data: Json) -> Json {
         let mut data = self.extract(data);
-        if has_fields(&data) {
+        if let Some(flatmap) = &self.flatmap {
+            data = flatmap.apply(data);
+        } else if has_fields(&data) {
             data = self.select(data);
             self.rename(&mut data);
         }

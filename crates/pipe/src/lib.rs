@@ -7,33 +7,43 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod calling;
 mod components;
 mod decode;
+mod discovery;
 mod error;
 mod feed;
 mod filter;
+mod fixed;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
 mod fixture;
+mod flatmap;
+mod hosts;
 pub mod http;
+mod join;
 mod json;
 mod merge;
 mod message;
+mod pattern;
 mod percent;
 mod pipe;
 mod place;
+mod reference;
+mod sequence;
 #[cfg(test)]
 #[path = "../tests/support/server.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
 mod server;
+mod shadow;
 mod stage;
 mod target;
 mod timed;
 mod xml;
 
 pub use components::{
-    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Layer, Level,
-    NoTransports, Site, Transports, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
+    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

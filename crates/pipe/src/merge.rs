@@ -30,12 +30,14 @@ impl Stage for Merge {
     }
 }
 
-fn share_of(deadline: Instant, now: Instant) -> Instant {
+/// When the backends' time is up.
+pub(crate) fn share_of(deadline: Instant, now: Instant) -> Instant {
     let left = deadline.saturating_duration_since(now);
     now + left.checked_mul(PERCENT_FOR_BACKENDS).map_or(left, |share: Duration| share / 100)
 }
 
-async fn in_time(part: &dyn Stage, request: Request, context: &Context) -> Reply {
+/// The part's reply, or a failure when it is not there in time.
+pub(crate) async fn in_time(part: &dyn Stage, request: Request, context: &Context) -> Reply {
     timeout_at(context.deadline, part.call(request, context)).await.unwrap_or_else(|_| PipeError::TimedOut.into())
 }
 
@@ -52,14 +54,12 @@ fn fold(replies: Vec<Reply>) -> Reply {
             }
         }
     }
-    let response = merged.into_response(errors.is_empty());
-    let error = if errors.len() > 1 { Some(PipeError::Merge(errors)) } else { errors.pop() };
-    Reply { response, error }
+    merged.into_reply(errors)
 }
 
 /// The responses so far.
 #[derive(Default)]
-struct Merged {
+pub(crate) struct Merged {
     whole: Option<Response>,
     is_lacking: bool,
     is_any: bool,
@@ -67,7 +67,7 @@ struct Merged {
 
 impl Merged {
     /// A part without data makes the whole incomplete and adds nothing.
-    fn add(&mut self, part: Option<Response>) {
+    pub fn add(&mut self, part: Option<Response>) {
         let Some(part) = part else { return };
         self.is_any = true;
         if !part.data.is_object() {
@@ -79,6 +79,14 @@ impl Merged {
             None => part,
             Some(whole) => combined(whole, part),
         });
+    }
+
+    /// Everything that was added, and the failures of the others.
+    pub fn into_reply(self, errors: Vec<PipeError>) -> Reply {
+        let mut errors = errors;
+        let response = self.into_response(errors.is_empty());
+        let error = if errors.len() > 1 { Some(PipeError::Merge(errors)) } else { errors.pop() };
+        Reply { response, error }
     }
 
     fn into_response(self, no_errors: bool) -> Option<Response> {

@@ -50,6 +50,11 @@ impl Params {
         }
     }
 
+    /// Takes a value out; `name` begins with a capital letter.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
@@ -71,7 +76,7 @@ pub struct Response {
     pub data: Json,
     /// Whether every part arrived.
     pub complete: bool,
-    /// Only with `no-op`.
+    /// Only with `no-op`, and where a refusal became data.
     pub status: Option<u16>,
     /// Only with `no-op`; empty otherwise.
     pub headers: HeaderMap,

@@ -19,6 +19,24 @@ pub(crate) fn query(text: &str) -> Cow<'_, str> {
     encode(text, |byte| byte.is_ascii_graphic() && !b"\"<>#".contains(&byte))
 }
 
+/// A text that somebody else wrote, inside a path: it may bring segments, escapes and a query of its own. What no URL
+/// may have is encoded, and so are `#`, which would cut the URL off, and a `%` that begins no escape.
+pub(crate) fn path_value(text: &str) -> Cow<'_, str> {
+    encode_all(text, |byte| is_unreserved(byte) || b"!$&'()*+,;=:@/[]?".contains(&byte))
+}
+
+/// The same inside a query.
+pub(crate) fn query_value(text: &str) -> Cow<'_, str> {
+    encode_all(text, |byte| byte.is_ascii_graphic() && !b"\"<>#%".contains(&byte))
+}
+
+/// Escapes stay, another `%` is encoded.
+fn encode_all(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    encode_at(text, |at, byte| if byte == b'%' { is_escape(at) } else { keep(byte) })
+}
+
 /// What was encoded; `None` where that is no UTF-8 or an escape is broken.
 pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
@@ -56,12 +74,16 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 fn encode(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
-    if text.bytes().all(&keep) {
+    encode_at(text, |_, byte| keep(byte))
+}
+
+fn encode_at(text: &str, keep: impl Fn(usize, u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().enumerate().all(|(at, byte)| keep(at, byte)) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        if keep(byte) {
+    for (at, byte) in text.bytes().enumerate() {
+        if keep(at, byte) {
             out.push(char::from(byte));
         } else {
             out.extend(['%', char::from(HEX[(byte >> 4) as usize]), char::from(HEX[(byte & 15) as usize])]);

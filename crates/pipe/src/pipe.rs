@@ -1,23 +1,24 @@
 //! An agent's pipe, from its configuration to its runs.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use ::http::Method;
 use siphon_config::model::{Agent, Backend, Encoding, HttpSettings};
+use siphon_config::problem::Problem;
 use siphon_telemetry::metrics::{PipeMetrics, Timer};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
+use crate::calling::{self, Calling};
 use crate::components::{
-    Checked, Components, Known, Level, NoTransports, Site, Transports, component_table, problem_at,
+    Checked, Components, Known, Level, NoTransports, Part, Site, Transports, component_table, problem_at,
 };
 use crate::error::PipeError;
-use crate::http::{Client, ClientSettings};
-use crate::merge::Merge;
+use crate::http::ClientSettings;
+use crate::join::{self, Joined, Member};
 use crate::message::{Reply, Request};
+use crate::shadow::Shadows;
 use crate::stage::{Context, Stage};
 use crate::target::Target;
 use crate::timed::{Timed, outcome_of};
@@ -26,6 +27,7 @@ use crate::timed::{Timed, outcome_of};
 pub struct Pipe {
     runs: Timer,
     root: Box<dyn Stage>,
+    shadows: Option<Arc<Shadows>>,
     description: Description,
 }
 
@@ -34,8 +36,10 @@ pub struct Pipe {
 pub struct Description {
     /// Main key and effect of the agent's components, outermost first.
     pub components: Vec<(&'static str, &'static str)>,
-    /// In the order of the configuration; two or more are called at once and merged.
+    /// In the order of the configuration; two or more are called at once and merged, without the shadows.
     pub backends: Vec<BackendDescription>,
+    /// They are called one after another instead.
+    pub is_sequential: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +51,10 @@ pub struct BackendDescription {
     pub urls: Vec<String>,
     pub encoding: &'static str,
     pub is_collection: bool,
-    /// Which of `target`, `allow`, `deny`, `mapping` and `group` are set.
+    /// Which of `target`, `flatmap_filter`, `allow`, `deny`, `mapping` and `group` have an effect.
     pub filters: Vec<&'static str>,
+    /// Nothing that it answers counts.
+    pub is_shadow: bool,
     /// Main key and effect, outermost first.
     pub components: Vec<(&'static str, &'static str)>,
 }
@@ -60,7 +66,7 @@ impl Pipe {
     ///
     /// Everything that keeps this pipe from working, at once. The file's name is missing: `Problem::in_file` adds it.
     pub fn build(agent: &Agent, http: &HttpSettings) -> Checked<Self> {
-        Self::build_with(agent, ClientSettings::from(http))
+        Self::build_with(agent, calling::settings(http)?)
     }
 
     /// With settings that no configuration has.
@@ -85,7 +91,7 @@ impl Pipe {
         metrics: PipeMetrics,
     ) -> Checked<Self> {
         let known = Known { table: component_table(), transports };
-        assemble(agent, ClientSettings::from(http), known, metrics)
+        assemble(agent, calling::settings(http)?, known, metrics)
     }
 
     /// Pushes one event through the pipe. At `deadline` it is given up: dropped calls are closed, the error is
@@ -102,82 +108,95 @@ impl Pipe {
         }
     }
 
+    /// Waits for calls to shadow backends that are still under way: at most as long as their time limits.
+    pub async fn finish(&self) {
+        if let Some(shadows) = &self.shadows {
+            shadows.finish().await;
+        }
+    }
+
+    /// How many calls to shadow backends may be under way, when calls had to be left out for it since this was asked
+    /// last. Said once for each time that the limit is reached.
+    pub fn overrun_shadows(&self) -> Option<usize> {
+        self.shadows.as_ref().filter(|shadows| shadows.take_news()).map(|shadows| shadows.limit())
+    }
+
     pub fn describe(&self) -> &Description {
         &self.description
     }
 }
 
 fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metrics: PipeMetrics) -> Checked<Pipe> {
-    let client = Arc::new(Client::new(settings));
+    let calling = Calling::new(settings)?;
+    let site = Site { agent, backend: None, client: &calling.client, service: &calling.client };
     let mut problems = Vec::new();
-    let mut parts = Vec::new();
+    let mut keep = |more: Vec<Problem>| problems.extend(more);
+    let (mut members, mut backends) = (Vec::new(), Vec::new());
     for backend in &agent.backends {
-        match backend_stack(&Site { agent, backend: Some(backend), client: &client }, backend, known) {
-            Ok((part, description)) => parts.push((Timed::around(part, backend, &mut metrics), description)),
-            Err(more) => problems.extend(more),
+        let stack = backend_stack(&Site { backend: Some(backend), ..site }, backend, &calling, known);
+        if let Ok((member, description)) = stack.map_err(&mut keep) {
+            members.push(Member { stage: Timed::around(member.stage, backend, &mut metrics), ..member });
+            backends.push(description);
         }
     }
-    if agent.backends.is_empty() {
-        problems.push(problem_at(&agent.path, "all endpoints must have at least one backend; add one to backend"));
+    let components = Components::new(known, Level::Agent, &agent.components).map_err(&mut keep).ok();
+    let joining = components.as_ref().and_then(|components| components.joining().map_err(&mut keep).ok());
+    if members.len() == agent.backends.len() {
+        let parts: Vec<_> = members.iter().map(|member| member.part).collect();
+        join::check(agent, &parts, joining.as_ref()).unwrap_or_else(&mut keep);
     }
-    let components = Components::new(known, Level::Agent, &agent.components).map_err(|more| problems.extend(more)).ok();
-    let Some(components) = components.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let (parts, backends): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    let root = components.wrap(&Site { agent, backend: None, client: &client }, joined(parts))?;
-    Ok(Pipe { runs: metrics.run(), root, description: Description { components: components.describe(), backends } })
-}
-
-/// One backend needs no merge.
-fn joined(parts: Vec<Box<dyn Stage>>) -> Box<dyn Stage> {
-    match <[_; 1]>::try_from(parts) {
-        Ok([one]) => one,
-        Err(parts) => Box::new(Merge { parts }),
-    }
+    let (Some(components), Some(joining), true) = (components, joining, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let is_sequential = joining.is_sequential;
+    let Joined { stage, shadows } = join::joined(agent, members, joining);
+    let root = components.wrap(&site, stage)?;
+    let description = Description { components: components.describe(), backends, is_sequential };
+    Ok(Pipe { runs: metrics.run(), root, shadows, description })
 }
 
 fn backend_stack(
     site: &Site<'_>,
     backend: &Backend,
+    calling: &Calling,
     known: Known<'_>,
-) -> Checked<(Box<dyn Stage>, BackendDescription)> {
+) -> Checked<(Member, BackendDescription)> {
     let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
     let components = Components::new(known, Level::Backend, &backend.components)?;
     let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
+    let part = components.part(site)?;
     let (target, call) = match components.transport(site)? {
-        Some(transport) => (target(&[], backend)?.local(), transport),
-        None => http_call(site, backend, method.clone(), &components)?,
+        Some(transport) => (Arc::new(calling::local_target(backend)?), transport),
+        None => http_call(site, backend, calling, method.clone(), &components)?,
     };
-    let description = describe(backend, &target, &components);
+    let description = describe(backend, &target, &components, part);
     let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
-    Ok((Box::new(Prepare { method, target, headers, query, inner }), description))
+    Ok((Member { stage: Box::new(Prepare { method, target, headers, query, inner }), part }, description))
 }
 
 /// Where the calls of a backend go, and the stage that makes them.
 fn http_call(
     site: &Site<'_>,
     backend: &Backend,
+    calling: &Calling,
     method: Method,
     components: &Components<'_>,
-) -> Checked<(Target, Box<dyn Stage>)> {
-    let target = target(&backend.hosts, backend)?;
+) -> Checked<(Arc<Target>, Box<dyn Stage>)> {
+    let target = Arc::new(calling.target(backend)?);
+    let options = components.call_options()?;
+    let client = calling.client(&options.connection);
     if target.has_tls() {
         let place = format!("{}.host", backend.path);
-        site.client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
+        client.prepare_tls().map_err(|message| vec![problem_at(&place, message)])?;
     }
-    let redirect = components.call_options()?.redirect;
-    let reading = Reading::new(backend, method);
-    let call = HttpCall { exchange: components.exchange(site, redirect)?, reading };
-    Ok((target, Box::new(call)))
+    let exchange = components.exchange(&Site { client: &client, ..*site }, options.redirect)?;
+    let reading = Reading::new(backend, method)?.on_refusal(options.on_refusal);
+    Ok((Arc::clone(&target), Box::new(HttpCall { exchange, target, reading })))
 }
 
-fn target(hosts: &[String], backend: &Backend) -> Checked<Target> {
-    let target = Target::new(hosts, &backend.url_pattern, random());
-    target.map_err(|messages| messages.into_iter().map(|message| problem_at(&backend.path, message)).collect())
-}
-
-fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> BackendDescription {
+fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: Part) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
     // Who answers without a host is asked for the path alone.
@@ -188,17 +207,20 @@ fn describe(backend: &Backend, target: &Target, components: &Components<'_>) -> 
         urls: hosts.iter().map(|host| redact::url(&format!("{host}{slash}{pattern}"))).collect(),
         encoding: encoding_name(backend.encoding),
         is_collection: backend.is_collection,
-        filters: filters(backend),
+        filters: filters(backend, part),
+        is_shadow: part.shadow.is_some(),
         components: components.describe(),
     }
 }
 
-fn filters(backend: &Backend) -> Vec<&'static str> {
+fn filters(backend: &Backend, part: Part) -> Vec<&'static str> {
+    let is_plain = !part.has_flatmap;
     let set = [
         ("target", !backend.target.is_empty()),
-        ("allow", !backend.allow.is_empty()),
-        ("deny", backend.allow.is_empty() && !backend.deny.is_empty()),
-        ("mapping", !backend.mapping.is_empty()),
+        ("flatmap_filter", part.has_flatmap),
+        ("allow", is_plain && !backend.allow.is_empty()),
+        ("deny", is_plain && backend.allow.is_empty() && !backend.deny.is_empty()),
+        ("mapping", is_plain && !backend.mapping.is_empty()),
         ("group", !backend.group.is_empty()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
@@ -213,11 +235,6 @@ fn encoding_name(encoding: Encoding) -> &'static str {
         Encoding::String => "string",
         Encoding::NoOp => "no-op",
     }
-}
-
-/// Which host is asked first, so that many agents do not all begin with the same one.
-fn random() -> usize {
-    RandomState::new().build_hasher().finish() as usize
 }
 
 #[cfg(test)]

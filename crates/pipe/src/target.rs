@@ -1,34 +1,34 @@
 //! Where a backend's calls go: its hosts, taken in turn, and its `url_pattern` with `{Placeholders}`.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::Uri;
-use ::http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use siphon_telemetry::redact;
+use tokio::time::Instant;
 
+use crate::discovery::Discovery;
 use crate::error::PipeError;
+use crate::hosts::{Host, Hosts};
 use crate::message::Params;
-use crate::percent;
+use crate::pattern::Pattern;
+
+/// How long a host that could not be connected to is passed over while there are others.
+const REST: Duration = Duration::from_secs(5);
 
 /// Host and path of every call of one backend.
 #[derive(Debug)]
 pub(crate) struct Target {
-    hosts: Vec<Host>,
+    source: Source,
     pattern: Pattern,
-    next: AtomicUsize,
     /// Whether a path alone will do where there is no host.
     is_local: bool,
 }
 
 #[derive(Debug)]
-struct Host {
-    scheme: Scheme,
-    authority: Authority,
-    /// What stands before every path; empty for most.
-    base: String,
-    /// The whole URL, where the pattern has no placeholder.
-    fixed: Option<Uri>,
+enum Source {
+    Listed(Arc<Hosts>),
+    Found(Arc<Discovery>),
 }
 
 impl Target {
@@ -43,27 +43,65 @@ impl Target {
         let pattern = Pattern::parse(pattern).map_err(&mut keep).ok();
         let hosts: Vec<_> = hosts.iter().filter_map(|host| Host::parse(host).map_err(&mut keep).ok()).collect();
         let Some(pattern) = pattern.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let mut target = Self { hosts, pattern, next: AtomicUsize::new(first), is_local: false };
-        target.prepare().map_err(|problem| vec![problem])?;
-        Ok(target)
+        let hosts = Hosts::new(hosts, pattern.fixed(), first).map_err(|problem| vec![problem])?;
+        Ok(Self { source: Source::Listed(Arc::new(hosts)), pattern, is_local: false })
     }
 
-    fn prepare(&mut self) -> Result<(), String> {
-        let Some(path) = self.pattern.fixed() else { return Ok(()) };
-        for host in &mut self.hosts {
-            host.fixed = Some(host.url(path).map_err(|error| error.to_string())?);
-        }
-        Ok(())
+    /// With hosts that DNS names; `discover` makes the discovery of the pattern, where that is the same for all calls.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for a pattern that no URL can be made of, and for what `discover` refuses.
+    pub fn discovered(
+        pattern: &str,
+        discover: impl FnOnce(Option<&str>) -> Result<Discovery, String>,
+    ) -> Result<Self, Vec<String>> {
+        let pattern = Pattern::parse(pattern).map_err(|problem| vec![problem])?;
+        let discovery = discover(pattern.fixed()).map_err(|problem| vec![problem])?;
+        Ok(Self { source: Source::Found(Arc::new(discovery)), pattern, is_local: false })
     }
 
     /// Whether some call goes over TLS.
     pub fn has_tls(&self) -> bool {
-        self.hosts.iter().any(|host| host.scheme == Scheme::HTTPS)
+        match &self.source {
+            Source::Listed(hosts) => hosts.have_tls(),
+            Source::Found(discovery) => discovery.has_tls(),
+        }
     }
 
-    /// The hosts, as `http://h:80`.
+    /// The hosts, as `http://h:80`, for people.
     pub fn hosts(&self) -> Vec<String> {
-        self.hosts.iter().map(|host| format!("{}://{}{}", host.scheme, host.authority, host.base)).collect()
+        match &self.source {
+            Source::Listed(hosts) => hosts.shown(),
+            Source::Found(discovery) => vec![discovery.shown()],
+        }
+    }
+
+    /// Whether the hosts are known and fresh; else [`discover`](Self::discover) looks for them.
+    pub fn is_known(&self) -> bool {
+        match &self.source {
+            Source::Listed(_) => true,
+            Source::Found(discovery) => discovery.is_fresh(),
+        }
+    }
+
+    /// Looks for the hosts. Waits only where there are none yet; older ones stay while newer ones are looked for.
+    ///
+    /// # Errors
+    ///
+    /// `Discovery` when there are none.
+    pub async fn discover(&self) -> Result<(), PipeError> {
+        match &self.source {
+            Source::Listed(_) => Ok(()),
+            Source::Found(discovery) => Discovery::refresh(discovery).await,
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Hosts>> {
+        match &self.source {
+            Source::Listed(hosts) => Some(Arc::clone(hosts)),
+            Source::Found(discovery) => discovery.hosts(),
+        }
     }
 
     /// The URL of the next call. `query` is put behind the pattern's own, sorted by key.
@@ -72,10 +110,19 @@ impl Target {
     ///
     /// [`PipeError::NoHosts`]; [`PipeError::Invalid`] when a param would walk out of its path segment.
     pub fn url(&self, params: &Params, query: &[(String, String)]) -> Result<Uri, PipeError> {
-        let Some(host) = self.pick() else { return self.path(params, query) };
-        match &host.fixed {
+        let hosts = self.current();
+        let Some(host) = hosts.as_ref().and_then(|hosts| hosts.pick()) else { return self.path(params, query) };
+        match host.fixed() {
             Some(url) if query.is_empty() => Ok(url.clone()),
             _ => host.url(&self.pattern.fill(params, query)?),
+        }
+    }
+
+    /// Whether there is more than one host.
+    pub fn has_choice(&self) -> bool {
+        match &self.source {
+            Source::Listed(hosts) => hosts.have_choice(),
+            Source::Found(discovery) => discovery.hosts().is_some_and(|hosts| hosts.have_choice()),
         }
     }
 
@@ -93,169 +140,20 @@ impl Target {
             .map_err(|error| PipeError::Invalid { reason: format!("parse \"{}\": {error}", redact::url(&path)) })
     }
 
-    fn pick(&self) -> Option<&Host> {
-        match self.hosts.as_slice() {
-            [] => None,
-            [one] => Some(one),
-            several => several.get(self.next.fetch_add(1, Ordering::Relaxed) % several.len()),
-        }
-    }
-}
-
-impl Host {
-    fn parse(text: &str) -> Result<Self, String> {
-        let shown = redact::written(text);
-        let parts = text.parse::<Uri>().map_err(|error| format!("host {shown} is no URL: {error}"))?.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(format!("host {shown} lacks its scheme; write http://{shown}"));
-        };
-        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-            return Err(format!("a {scheme} host is not in this build of siphon; http and https are"));
-        }
-        if authority.as_str().contains('@') {
-            return Err("user and password in a host are not in this build of siphon; take them out of the host".into());
-        }
-        if !is_callable(&authority) {
-            return Err(format!("host {shown} has no name or a port that is none; ports go up to 65535"));
-        }
-        let base = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, base, fixed: None })
+    /// `url` at the other hosts, in the order in which they are to be asked. Empty when it is at none of ours: a
+    /// component has sent the call elsewhere.
+    pub fn others(&self, url: &Uri) -> Vec<Uri> {
+        self.current().map(|hosts| hosts.others(url)).unwrap_or_default()
     }
 
-    fn url(&self, path: &str) -> Result<Uri, PipeError> {
-        let path = format!("{}{path}", self.base);
-        let invalid = |error: &dyn std::fmt::Display| PipeError::Invalid {
-            reason: format!(
-                "parse \"{}\": {error}",
-                redact::url(&format!("{}://{}{path}", self.scheme, self.authority))
-            ),
-        };
-        let mut parts = Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::try_from(path.as_str()).map_err(|error| invalid(&error))?);
-        Uri::from_parts(parts).map_err(|error| invalid(&error))
-    }
-}
-
-/// Whether there is a name, and a port that is one if there is any: the type lets more through.
-pub(crate) fn is_callable(authority: &Authority) -> bool {
-    let text = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let port = text.strip_prefix(authority.host()).unwrap_or(text);
-    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    !authority.host().is_empty() && (port.is_empty() || is_port(port))
-}
-
-/// A `url_pattern`, its text ready to be sent.
-#[derive(Debug)]
-struct Pattern {
-    pieces: Vec<Piece>,
-    has_query: bool,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Text(String),
-    Param { name: String, place: Place },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Path,
-    Query,
-}
-
-impl Pattern {
-    fn parse(pattern: &str) -> Result<Self, String> {
-        let pattern = pattern.split('#').next().unwrap_or_default();
-        let (path, query) = pattern.split_once('?').map_or((pattern, None), |(path, query)| (path, Some(query)));
-        if let Some(escape) = percent::bad_escape(path) {
-            let shown = redact::url(pattern);
-            return Err(format!("parse \"{shown}\": invalid URL escape \"{escape}\"; write % itself as %25"));
-        }
-        let mut pieces = Vec::new();
-        split(path, Place::Path, &mut pieces);
-        if let Some(query) = query {
-            pieces.push(Piece::Text("?".into()));
-            split(query, Place::Query, &mut pieces);
-        }
-        Ok(Self { pieces: joined(pieces), has_query: query.is_some() })
-    }
-
-    /// The whole pattern, when nothing has to be filled in.
-    fn fixed(&self) -> Option<&str> {
-        match self.pieces.as_slice() {
-            [] => Some("/"),
-            [Piece::Text(text)] => Some(text),
-            _ => None,
+    /// A host that could not be connected to is passed over for a while.
+    pub fn note_failure(&self, url: &Uri, error: &PipeError) {
+        if let PipeError::Connect { .. } = error
+            && let Some(hosts) = self.current()
+        {
+            hosts.rest(url, Instant::now() + REST);
         }
     }
-
-    fn fill(&self, params: &Params, query: &[(String, String)]) -> Result<String, PipeError> {
-        let mut out = String::with_capacity(128);
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Param { name, place } => match params.get(name) {
-                    Some(value) => out.push_str(&percent::value(inside_segment(name, value, *place)?)),
-                    None => _ = write!(out, "%7B{name}%7D"),
-                },
-            }
-        }
-        self.append_query(query, &mut out);
-        Ok(out)
-    }
-
-    fn append_query(&self, query: &[(String, String)], out: &mut String) {
-        let mut sorted: Vec<_> = query.iter().collect();
-        sorted.sort_by_key(|(key, _)| key);
-        for (index, (key, value)) in sorted.into_iter().enumerate() {
-            out.push(if index == 0 && !self.has_query { '?' } else { '&' });
-            _ = write!(out, "{}={}", percent::value(key), percent::value(value));
-        }
-    }
-}
-
-/// Dots alone would be a way up the path, escaped or not.
-fn inside_segment<'v>(name: &str, value: &'v str, place: Place) -> Result<&'v str, PipeError> {
-    if place == Place::Path && matches!(value, "." | "..") {
-        let reason = format!("the value \"{value}\" of {{{name}}} cannot stand in a path");
-        return Err(PipeError::Invalid { reason });
-    }
-    Ok(value)
-}
-
-/// Cuts a path or a query at its `{Placeholders}`.
-fn split(text: &str, place: Place, pieces: &mut Vec<Piece>) {
-    let encode = if place == Place::Path { percent::path } else { percent::query };
-    let mut rest = text;
-    while let Some((before, name, after)) = placeholder(rest) {
-        pieces.push(Piece::Text(encode(before).into_owned()));
-        pieces.push(Piece::Param { name: name.to_owned(), place });
-        rest = after;
-    }
-    pieces.push(Piece::Text(encode(rest).into_owned()));
-}
-
-/// The first `{name}`: what stands before it, its name, what stands after it.
-fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c));
-    text.match_indices('{').find_map(|(open, _)| {
-        let (name, after) = text[open + 1..].split_once('}')?;
-        is_name(name).then_some((&text[..open], name, after))
-    })
-}
-
-fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        match (out.last_mut(), piece) {
-            (_, Piece::Text(text)) if text.is_empty() => {}
-            (Some(Piece::Text(last)), Piece::Text(text)) => last.push_str(&text),
-            (_, piece) => out.push(piece),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -289,6 +187,32 @@ mod tests {
     fn placeholders_take_params_encoded_for_their_place() {
         check("/o/{Topic}/x?k={Key}", &[("topic", "a/b"), ("key", "1&2=3")], "/o/a%2Fb/x?k=1%262%3D3");
         check("/{A}{B}", &[("A", "1"), ("B", "ü")], "/1%C3%BC");
+    }
+
+    #[test]
+    fn a_value_of_a_reply_is_sent_as_it_is_so_far_as_a_url_can_have_it() {
+        check("/f/{Resp0_p}", &[("Resp0_p", "dir/sub/ü x.txt")], "/f/dir/sub/%C3%BC%20x.txt");
+        check("/f/{Resp0_p}?a=1", &[("Resp0_p", "c99@x.org,%41,%,#")], "/f/c99@x.org,%41,%25,%23?a=1");
+        check("/f?v={Resp0_v}", &[("Resp0_v", "a&b=<nil>#%zz%20")], "/f?v=a&b=%3Cnil%3E%23%25zz%20");
+        check("/f/{Resp0_v}", &[], "/f/%7BResp0_v%7D");
+    }
+
+    #[test]
+    fn a_value_of_a_reply_can_bring_a_query_and_no_way_up_the_path() {
+        let target = target(&["http://h"], "/{Resp0_v}").expect("a target");
+        let url = |value: &str| {
+            let mut params = Params::default();
+            params.insert("Resp0_v", value);
+            target
+                .url(&params, &[("a".into(), "1".into())])
+                .map(|url| url.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(url("b?c=../d"), Ok("http://h/b?c=../d&a=1".into()));
+        for value in ["..", "a/../b", "a/.", "%2e%2E/b", ".%2e"] {
+            let said = "the value of {Resp0_v} has . or .. as a segment, which cannot stand in a path";
+            assert_eq!(url(value), Err(said.into()), "{value}");
+        }
     }
 
     #[test]
@@ -328,7 +252,7 @@ mod tests {
         let cases: [(&[&str], &str, &[&str]); 9] = [
             (&["http://h:123456", "http://:80"], "/", &["ports go up to 65535", ""]),
             (&["h"], "/", &["lacks its scheme"]),
-            (&["amqp://h", "http://u:p@h"], "/", &["amqp host is not in this build", "user and password"]),
+            (&["amqp://h", "unix:///run/h.sock"], "/", &["amqp host is not in this build", ""]),
             (&["http://h"], "/a%zz", &["invalid URL escape \"%zz\""]),
             (&["http://a b"], "/", &["is no URL"]),
             (&["http://u:p w@h"], "/", &["host http://u:***@h is no URL"]),

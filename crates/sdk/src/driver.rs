@@ -75,7 +75,7 @@ pub trait Source: Send + 'static {
 /// The receiving half. It runs concurrently with its [`Settler`], in one task.
 pub trait Receiver: Send + 'static {
     /// Whether `recv` is called without room, too, because the broker's session lives from being polled (Kafka). Such a
-    /// call must return within the session's patience, with notices at most.
+    /// call returns when it has notices, or when [`Batch::room_changed`] tells that there may be room.
     const POLLS_WITHOUT_ROOM: bool = false;
 
     /// Waits for messages and adds up to [`Batch::room`] of them. Never cancelled, except when the agent ends.

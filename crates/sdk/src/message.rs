@@ -1,7 +1,10 @@
 //! Messages on their way in ([`Message`], [`Batch`]) and out ([`OutgoingMessage`]).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use siphon_abi::Terms;
+use tokio::sync::Notify;
 
 use crate::Error;
 
@@ -92,6 +95,8 @@ impl Message {
 pub struct Batch {
     pub(crate) entries: Vec<Entry>,
     room: usize,
+    /// Told when the room may have changed; `None` for a batch that nobody fills again.
+    room_changed: Option<Arc<Notify>>,
 }
 
 #[derive(Debug)]
@@ -105,13 +110,27 @@ pub(crate) enum Entry {
 
 impl Batch {
     pub(crate) fn new(room: usize) -> Self {
-        Self { entries: Vec::new(), room }
+        Self { entries: Vec::new(), room, room_changed: None }
+    }
+
+    /// The same, which hears of a change.
+    pub(crate) fn watching(room: usize, room_changed: Arc<Notify>) -> Self {
+        Self { room_changed: Some(room_changed), ..Self::new(room) }
     }
 
     /// How many more messages are wanted now. 0 only for receivers with
     /// [`POLLS_WITHOUT_ROOM`](crate::Receiver::POLLS_WITHOUT_ROOM), or once the batch is full.
     pub fn room(&self) -> usize {
         self.room
+    }
+
+    /// Waits until there may be other room than [`room`](Self::room) says: a receiver that waits without room returns
+    /// then, and is called with what there is. Cancel-safe.
+    pub async fn room_changed(&self) {
+        match &self.room_changed {
+            Some(room_changed) => room_changed.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Adds a message. What the broker has delivered is kept even without room.
@@ -197,6 +216,8 @@ impl OutgoingMessage {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[track_caller]
@@ -215,5 +236,16 @@ mod tests {
         check("{resp0_id}-{Topic}!", Ok("7-order.new!"));
         check("{open", Ok("{open"));
         check("{key}", Err("the event has no param \"key\" for {key}"));
+    }
+
+    #[test]
+    fn a_batch_without_room_tells_when_there_may_be_some() {
+        let room_changed = Arc::new(Notify::new());
+        let batch = Batch::watching(0, Arc::clone(&room_changed));
+        let mut waiting = std::pin::pin!(batch.room_changed());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        room_changed.notify_one();
+        assert!(waiting.now_or_never().is_some());
+        assert!(Batch::new(0).room_changed().now_or_never().is_none());
     }
 }

@@ -141,8 +141,11 @@ pub struct Plugins {
 pub enum PluginsAction {
     /// One line for each library of the folder and each of its components
     List,
-    /// All about one library
+    /// All about one library: versions, capabilities, and every key of its configuration
     Inspect {
+        /// As JSON, with the schemas
+        #[arg(long)]
+        json: bool,
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },

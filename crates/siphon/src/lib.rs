@@ -6,6 +6,7 @@ pub mod assembly;
 mod cli;
 mod command;
 mod exit;
+pub mod fields;
 mod out;
 
 use std::process::ExitCode;

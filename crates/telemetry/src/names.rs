@@ -73,6 +73,18 @@ impl AgentLost<'_> {
     }
 }
 
+/// The driver has not answered a ping for so long. It is asked again when it does.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentStalled {
+    pub after: Duration,
+}
+
+impl AgentStalled {
+    pub fn emit(&self, label: &Label) {
+        log!(warn, label, { after = ?self.after, } "the driver does not answer");
+    }
+}
+
 /// The agent has given up: its retries are used up, or waiting cannot help.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentFailed<'a> {
@@ -151,6 +163,19 @@ impl AgentDrained {
     }
 }
 
+/// Shadow backends are too slow for the events: some are not sent to them. Said when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct ShadowsOverrun {
+    /// Calls to shadows that may be under way at once.
+    pub limit: usize,
+}
+
+impl ShadowsOverrun {
+    pub fn emit(&self, label: &Label) {
+        log!(warn, label, { limit = self.limit, } "shadow backends are too slow, they miss events");
+    }
+}
+
 /// The failed events of one agent on the log: one line each, until thousands fail the same way.
 #[derive(Debug)]
 pub struct FailureLog {
@@ -226,22 +251,26 @@ mod tests {
             AgentStarted { workers: 4 }.emit(label);
             AgentConnected.emit(label);
             AgentLost { reason: "disk full", wait: second }.emit(label);
+            AgentStalled { after: second }.emit(label);
             AgentFailed { reason: "disk full", attempts: 3 }.emit(label);
             let failed = EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", wait: Some(second / 4) };
             failed.emit(label);
             EventFailed { wait: None, ..failed }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 0, took: second }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 3, took: second }.emit(label);
+            ShadowsOverrun { limit: 64 }.emit(label);
         });
         let expected = [
             "agent started workers=4",
             "connected",
             "not connected, trying again reason=\"disk full\" wait=1s",
+            "the driver does not answer after=1s",
             "agent failed for good reason=\"disk full\" attempts=3",
             "event failed attempt=2 wait=250ms error=\"timed out\" event=\"a.b offset=5\"",
             "event failed for good attempt=2 error=\"timed out\" event=\"a.b offset=5\"",
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
+            "shadow backends are too slow, they miss events limit=64",
         ];
         assert_eq!(found, expected);
     }

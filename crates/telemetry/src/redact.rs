@@ -44,7 +44,7 @@ const JOINED_PARTS: [&str; 14] = [
 ];
 
 /// Whole words of a name. As parts they would hide `design`, `author` and `bypass`.
-const WORDS: [&str; 5] = ["auth", "jwt", "pass", "pwd", "sig"];
+const WORDS: [&str; 6] = ["auth", "jwt", "pass", "pwd", "seed", "sig"];
 
 /// Before the name of a parameter: in a query, in a path, in a fragment.
 const STARTS: [char; 4] = ['?', '&', ';', '#'];
@@ -188,7 +188,10 @@ mod tests {
             true,
         );
         check_names(&["Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "x-auth-token", "X-Auth"], true);
-        check_names(&["password", "PassWord", "passwd", "db_pwd", "dbPwd", "user_pass", "passphrase"], true);
+        check_names(
+            &["password", "PassWord", "passwd", "db_pwd", "dbPwd", "user_pass", "passphrase", "nkey_seed"],
+            true,
+        );
         check_names(&["secret", "client_secret", "access_token", "sasl", "private_key", "privateKey"], true);
         check_names(&["credential", "credentials", "signature", "sig", "SIG", "AWSAccessKeyId", "filter[token]"], true);
         check_names(&["X-Amz-Signature", "X-Amz-Credential", "x-amz-security-token", "X-Hub-Signature-256"], true);

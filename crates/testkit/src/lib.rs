@@ -1,10 +1,11 @@
 //! Doubles for tests: a fake broker behind the real plugin border, a scripted handler, an agent to run them, an HTTP
-//! backend that fails on command, and where the built program and plugins are.
+//! backend that fails on command, the conformance suite of drivers, and where the built program and plugins are.
 
 #![forbid(unsafe_code)]
 
 pub mod agent;
 pub mod artifacts;
+pub mod conformance;
 pub mod fake;
 pub mod handler;
 pub mod http;

@@ -30,54 +30,54 @@ pub struct Config {
     /// Name of the queue.
     pub name: String,
 
-    /// Name of the exchange that the queue is bound to, with each of the agent's topics. Empty: none, the queue gets
-    /// what is sent to it by its name.
+    /// Name of the exchange that the queue is bound to, with each of the agent's topics as binding key. Default: none.
+    /// Without one the queue gets what is sent to it by its name.
     #[serde(default)]
     pub exchange: String,
 
-    /// `topic`, `direct`, `fanout`, `headers`, or the type of a plugin, `x-…`. Default: `topic`.
+    /// `topic`, `direct`, `fanout`, `headers`, or `x-…` of a broker's plugin. Default: `topic`.
     #[serde(default = "usual_exchange_type")]
     pub exchange_type: String,
 
-    /// Exchange and queue outlive a restart of the broker. Default: false.
+    /// Exchange and queue outlive a restart of the broker. Default: `false`.
     #[serde(default)]
     pub durable: bool,
 
-    /// Exchange and queue are deleted when nobody uses them any more. Default: false.
+    /// Exchange and queue are deleted when nobody uses them any more. Default: `false`.
     #[serde(default)]
     pub delete: bool,
 
-    /// Nobody else may use the queue, and it goes with the connection. Default: false.
+    /// The queue belongs to this connection alone and goes with it. Default: `false`.
     #[serde(default)]
     pub exclusive: bool,
 
-    /// Does not wait for the broker's answer to each declaration. Default: false.
+    /// Declarations and subscription do not wait for an answer; errors come with the next step that does. Default: `false`.
     #[serde(default)]
     pub no_wait: bool,
 
-    /// Messages that the broker sends before it awaits a settlement. Default: 10 or twice the workers, whichever is
-    /// more. 0: 1000.
+    /// Messages that the broker sends ahead of their settlement. Default: 10 or 2 × `workers`, whichever is more. 0 stands
+    /// for 1000. Fewer than `workers` keep workers idle.
     #[serde(default)]
     pub prefetch_count: Option<u16>,
 
-    /// Bytes that the broker sends before it awaits a settlement. RabbitMQ knows only 0, for unlimited.
+    /// Bytes that the broker sends ahead of their settlement. Only 0, for unlimited: RabbitMQ refuses anything else.
     #[serde(default)]
     pub prefetch_size: u32,
 
-    /// Events count as done when they arrive: what fails, or is in the pipe when siphon is killed, is lost. Default: false.
+    /// Events count as done when they arrive: what fails, or is in the pipe when siphon is killed, is lost. Default: `false`.
     #[serde(default)]
     pub auto_ack: bool,
 
-    /// Asks the broker not to send back what this connection published. RabbitMQ ignores it. Default: false.
+    /// Asks the broker not to send back what this connection published. RabbitMQ ignores it. Default: `false`.
     #[serde(default)]
     pub no_local: bool,
 
     /// A failed event is rejected (the queue's dead-letter exchange, if it has one, takes it) and not given back.
-    /// Default: false.
+    /// Default: `false`.
     #[serde(default)]
     pub nack_discard: bool,
 
-    /// Declares and binds nothing: the queue must exist. Default: false.
+    /// Declares and binds nothing: the queue must exist, and the topic has no effect. Default: `false`.
     #[serde(default)]
     pub passive: bool,
 

@@ -19,11 +19,11 @@ use crate::uri::Address;
 pub struct TlsSettings {
     /// Files with certificates (PEM) of CAs to trust, besides the machine's.
     pub ca_certs: Vec<PathBuf>,
-    /// Trusts only `ca_certs`. Default: false.
+    /// Trusts only `ca_certs`. Default: `false`.
     pub disable_system_ca_pool: bool,
     /// The certificate that siphon shows to a broker which asks for one; the first that is given.
     pub client_certs: Vec<ClientCertificate>,
-    /// `TLS12` or `TLS13`. Default: `TLS12`; older ones are raised to it.
+    /// `TLS12` or `TLS13`. Default: `TLS12`. Older ones are raised to it.
     pub min_version: Option<String>,
     /// `TLS12` or `TLS13`. Default: `TLS13`.
     pub max_version: Option<String>,

@@ -14,6 +14,9 @@ use crate::{KEYS, LABEL};
 /// Messages of a flood.
 const FLOOD: usize = 10_000;
 
+/// Bytes that are no UTF-8, with a zero among them.
+const NO_TEXT: &[u8] = &[0xff, 0x00, 0xc3, 0x28];
+
 /// The driver.
 pub struct Chaos;
 
@@ -69,8 +72,25 @@ impl Receiver for Reader {
         script.enter(Call::Recv).await?;
         let room = if script.floods() { FLOOD } else { batch.room() };
         let events = queue.take(room).await;
-        events.into_iter().for_each(|(id, payload)| batch.push(Message::new(id, payload).topic("chaos")));
+        for (id, payload) in events {
+            let message = message(script.config(), id, payload);
+            if script.config().duplicate {
+                batch.push(message.clone());
+            }
+            batch.push(message);
+        }
         Ok(())
+    }
+}
+
+fn message(config: &Config, id: u64, payload: Vec<u8>) -> Message {
+    let message = match config.foreign {
+        true => Message::new(u64::MAX - id, payload).generation(u64::MAX),
+        false => Message::new(id, payload),
+    };
+    match config.garble {
+        true => message.topic(NO_TEXT).key(NO_TEXT).header(NO_TEXT, NO_TEXT).attribute("message_id", NO_TEXT),
+        false => message.topic("chaos"),
     }
 }
 

@@ -1,9 +1,10 @@
-//! A driver that misbehaves on purpose: it panics, stalls and floods as its configuration says. For tests only.
+//! A driver that misbehaves on purpose: it panics, stalls, floods and lies as its configuration says. For tests only.
 //!
 //! With `SIPHON_CHAOS=panic-at-registration` in the environment it panics while it registers.
 
-#![deny(unsafe_code)] // only `export_plugin!` has some, and allows it itself
+#![deny(unsafe_code)] // only `export_plugin!` and `codes` have some, and allow it themselves
 
+mod codes;
 mod config;
 mod consume;
 mod misbehave;
@@ -21,7 +22,7 @@ const LABEL: &str = "Chaos";
 /// The variable that makes registration itself go wrong.
 const VARIABLE: &str = "SIPHON_CHAOS";
 
-siphon_sdk::export_plugin!(source(), siphon_sdk::sink::<publish::Publisher>());
+siphon_sdk::export_plugin!(source(), codes::source(), siphon_sdk::sink::<publish::Publisher>());
 
 fn source() -> Component {
     let wish = std::env::var(VARIABLE).unwrap_or_default();

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use siphon_sdk::Error;
 
 use crate::config::{Call, Config};
+
+/// Between two looks for the file that ends a block.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Counts the calls of one driver.
 #[derive(Debug)]
@@ -26,6 +30,9 @@ impl Script {
         }
         tracing::debug!(?call, "about to misbehave");
         assert!(!self.config.panic.contains(&call), "told to panic in {call:?}");
+        if self.config.block.contains(&call) {
+            self.block();
+        }
         if self.config.stall.contains(&call) {
             std::future::pending::<()>().await;
         }
@@ -33,6 +40,18 @@ impl Script {
             true => Err(Error::connection(format!("told to fail in {call:?}"))),
             false => Ok(()),
         }
+    }
+
+    /// Not one task but the thread: what a driver does that calls a blocking client.
+    fn block(&self) {
+        let is_released = || self.config.release.as_ref().is_some_and(|file| file.exists());
+        while !is_released() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     pub fn floods(&self) -> bool {

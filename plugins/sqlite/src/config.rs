@@ -26,12 +26,12 @@ pub struct Config {
     /// Name of the queue in the file, such as `orders`. It exists as soon as somebody uses it.
     pub queue: String,
 
-    /// How long events that are being worked on stay away from others after their process was killed. Duration between
-    /// `1s` and `24h`. Default: `30s`. It does not limit the work: while the process lives, the lease is renewed.
+    /// How long events that are being worked on stay away from others after their process was killed: `1s` to `24h`.
+    /// Default: `30s`. It does not limit the work: while the process lives, the lease is renewed.
     #[serde(default = "default_lease")]
     pub lease: HumanDuration,
 
-    /// Name of the queue in the same file that takes rejected events. Default: the queue's name with `.dead` behind it.
+    /// Name of the queue in the same file that takes rejected events, another than `queue`. Default: `<queue>.dead`.
     #[serde(default)]
     pub dead_letter_queue: Option<String>,
 }

@@ -53,11 +53,14 @@ impl RabbitMq {
     }
 
     fn variables(&self, ports: Ports) -> Variables {
-        vec![
+        let mut variables = vec![
             ("SIPHON_TEST_AMQP", format!("amqp://guest:guest@127.0.0.1:{}/", ports.amqp)),
             ("SIPHON_TEST_AMQPS", format!("amqps://guest:guest@localhost:{}/", ports.tls)),
             ("SIPHON_TEST_TLS", self.folder.join("tls").display().to_string()),
-        ]
+        ];
+        // For measurements of what the broker itself uses.
+        variables.extend(self.process(ports).id().map(|id| ("SIPHON_TEST_AMQP_PROCESS", id.to_string())));
+        variables
     }
 
     /// A script of the broker in this instance's environment.

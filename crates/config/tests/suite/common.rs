@@ -7,7 +7,7 @@ use siphon_config::{Checked, Config, Document, Severity};
 /// A catalogue with a strict driver of siphon's own and a component on backends and agents.
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        entries: vec![sqlite(), limiter(Level::Backend), limiter(Level::Agent)],
+        entries: vec![sqlite(), limiter(Level::Backend), limiter(Level::Agent), proxy()],
         plugin_folder: Some("plugins".into()),
     }
 }
@@ -42,6 +42,19 @@ fn sqlite() -> Entry {
         unknown_keys: UnknownKeys::Refuse,
         effect: "takes events from a queue in a file".into(),
         origin: "libsqlite.so".into(),
+    }
+}
+
+/// A component whose keys nobody lists here.
+fn proxy() -> Entry {
+    Entry {
+        keys: vec!["proxy".into()],
+        level: Level::Backend,
+        kind: Kind::Component,
+        schema: None,
+        unknown_keys: UnknownKeys::Warn,
+        effect: String::new(),
+        origin: "built in".into(),
     }
 }
 

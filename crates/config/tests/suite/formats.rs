@@ -9,7 +9,7 @@ const JSON: &str = r#"{
   "version": 3, "name": "three", "timeout": "1500ms", "host": ["http://sink:9000"],
   "async_agent": [
     {"name": "a", "consumer": {"topic": ["x.*", "y"], "workers": 4, "max_rate": 1.50},
-     "backend": [{"url_pattern": "/in/{id}", "method": "POST", "mapping": {"z": "a", "b": "c"}}],
+     "backend": [{"url_pattern": "/in/{key}", "method": "POST", "mapping": {"z": "a", "b": "c"}}],
      "extra_config": {"async/sqlite": {"path": "q.db", "prefetch": 16, "nested": {"depth": 255}}}},
     {"topic": "flat", "backend": [{"method": "PUT", "is_collection": true}],
      "extra_config": {"async/sqlite": {"path": "other.db"}}}
@@ -25,7 +25,7 @@ async_agent:
   - name: a
     consumer: {topic: ["x.*", y], workers: 4, max_rate: 1.50}
     backend:
-      - url_pattern: "/in/{id}"
+      - url_pattern: "/in/{key}"
         method: POST
         mapping:
           z: a
@@ -49,7 +49,7 @@ host = ["http://sink:9000"]
 name = "a"
 consumer = { topic = ["x.*", "y"], workers = 4, max_rate = 1.50 }
 [[async_agent.backend]]
-url_pattern = "/in/{id}"
+url_pattern = "/in/{key}"
 method = "POST"
 [async_agent.backend.mapping]
 z = "a"

@@ -85,8 +85,12 @@ fn wrong_values_of_the_root_are_refused() {
     check_one(&root("\"host\": [\"a b\"]"), &["error", "2:11: host[0]: host \"a b\" not valid"]);
     check_one(&root("\"extra_config\": 5"), &["error", "extra_config: expected an object, found 5"]);
     check_one(&root("\"max_idle_connections\": -1"), &["error", "-1 is negative"]);
-    check_one(&root("\"client_tls\": {}"), &["error", "\"client_tls\" is not in this build"]);
-    check_one(&root("\"allow_insecure_connections\": true"), &["error", "is not in this build"]);
+    check_one(&root("\"client_tls\": 5"), &["error", "client_tls: expected an object, found 5"]);
+    check_one(&root("\"client_tls\": {\"ca_cert\": []}"), &["warning", "did you mean \"ca_certs\"?"]);
+    check_one(&root("\"Client_TLS\": {\"Min_Version\": \"TLS10\"}"), &["notice", "2:32", "is raised to TLS12"]);
+    let insecure = "\"allow_insecure_connections\": true";
+    check_one(&root(insecure), &["warning", "allow_insecure_connections: lets anybody pose as the backend"]);
+    check_one(&root(&format!("\"client_tls\": {{{insecure}}}")), &["warning", "client_tls.allow_insecure_connections"]);
     check_one(&root("\"tls\": {\"keys\": []}"), &["error", "\"tls\" is not in this build"]);
     check_one(&root("\"Port\": 1, \"port\": 2"), &["error", "2:13: port: is the same key as \"Port\" in line 2"]);
 }
@@ -326,6 +330,29 @@ fn component_settings_are_held_against_their_schema() {
 }
 
 #[test]
+fn filters_beside_operations_are_named() {
+    let proxy = |operations| {
+        format!("\"mapping\": {{\"a\": \"b\"}}, \"extra_config\": {{\"proxy\": {{\"flatmap_filter\": {operations}}}}}")
+    };
+    let expected = ["warning", "mapping: is ignored, because flatmap_filter is given"];
+    check_one(&in_backend(&proxy("[{\"type\": \"del\", \"args\": [\"a\"]}]")), &expected);
+    check(&in_backend(&proxy("[]")), &[]);
+}
+
+#[test]
+fn placeholders_that_nothing_gives_a_value_are_named() {
+    check(&in_backend("\"url_pattern\": \"/{topic}/{{.Message_id}}?r={resp0_id}\""), &[]);
+    check_one(
+        &in_backend("\"url_pattern\": \"/{mesage_id}\""),
+        &["warning", "url_pattern: no driver gives {mesage_id} a value; did you mean {message_id}?"],
+    );
+    check_one(
+        &in_backend("\"url_pattern\": \"/{tenant}\""),
+        &["notice", "{Tenant} is no name that siphon's own drivers give"],
+    );
+}
+
+#[test]
 fn backends_are_checked() {
     let place = "async_agent[0].backend[0]";
     check(
@@ -345,7 +372,10 @@ fn backends_are_checked() {
         &["error", "is none of json, safejson, fast-json, xml, rss, string, no-op; did you mean \"json\"?"],
     );
     check_one(&in_backend("\"encoding\": \"no-op\""), &["warning", "an event whose backend failed is acked"]);
-    check_one(&in_backend("\"sd\": \"dns\""), &["error", "service discovery by \"dns\" is not in this build"]);
+    check_one(&in_backend("\"sd\": \"dns-shared\""), &["error", "write \"dns\""]);
+    check_one(&in_backend("\"sd\": \"dns\", \"host\": [\"a\", \"b\"]"), &["error", "\"dns\" takes one name"]);
+    check_one(&in_backend("\"sd\": \"dns\", \"sd_scheme\": \"ftp\""), &["error", "\"ftp\" is no scheme"]);
+    check_one(&in_backend("\"sd_scheme\": \"https\""), &["notice", "has no effect without service discovery"]);
     check_one(&in_backend("\"sd\": \"consul\""), &["error", "\"consul\" is no service discovery"]);
     check_one(&in_backend("\"timeout\": \"1s\""), &["notice", "timeout: has no effect in an agent's backend"]);
     check_one(

@@ -38,10 +38,19 @@ impl Reconnect {
         self.failed
     }
 
+    /// A connection is gone after it `lasted` so long, and its driver mends it by itself: how long that may take before it
+    /// counts as failed. `random` is uniform in `0.0..1.0`.
+    pub fn mending(&mut self, lasted: Option<Duration>, random: f64) -> Duration {
+        if was_good(lasted) {
+            self.failed = 0;
+        }
+        self.backoff.delay(self.attempt(), random)
+    }
+
     /// A connection is gone after it `lasted` so long (`None`: it was never made). `can_help` says whether trying again
     /// can. `random` is uniform in `0.0..1.0`.
     pub fn lost(&mut self, lasted: Option<Duration>, can_help: bool, random: f64) -> Next {
-        let was_good = lasted.is_some_and(|lasted| lasted > LONG_RUN);
+        let was_good = was_good(lasted);
         self.failed = if was_good { 0 } else { self.attempt() };
         if !can_help || self.max_retries.is_some_and(|limit| self.failed > limit) {
             return Next::GiveUp;
@@ -49,6 +58,10 @@ impl Reconnect {
         let after = if was_good { Duration::ZERO } else { self.backoff.delay(self.failed, random) };
         Next::Again { after }
     }
+}
+
+fn was_good(lasted: Option<Duration>) -> bool {
+    lasted.is_some_and(|lasted| lasted > LONG_RUN)
 }
 
 #[cfg(test)]
@@ -92,6 +105,18 @@ mod tests {
     fn a_long_run_is_tried_again_at_once_and_counts_anew() {
         check(Strategy::Linear, None, &[None, LONG, None], &[Some(1000), Some(0), Some(1000)]);
         check(Strategy::Linear, Some(1), &[None, LONG, None, None], &[Some(1000), Some(0), Some(1000), None]);
+    }
+
+    #[test]
+    fn a_connection_that_is_being_mended_counts_when_it_outlasts_the_backoff() {
+        let mut reconnect = Reconnect::new(Backoff::connection(Strategy::Linear), Some(1));
+        let seconds = |count| Duration::from_secs(count);
+        assert_eq!((reconnect.mending(SHORT, 0.5), reconnect.failed()), (seconds(1), 0));
+        assert_eq!(reconnect.lost(None, true, 0.5), Next::Again { after: seconds(1) });
+        assert_eq!((reconnect.mending(SHORT, 0.5), reconnect.failed()), (seconds(2), 1), "mended only for a moment");
+        assert_eq!((reconnect.mending(LONG, 0.5), reconnect.failed()), (seconds(1), 0));
+        assert_eq!(reconnect.lost(None, true, 0.5), Next::Again { after: seconds(1) });
+        assert_eq!(reconnect.lost(None, true, 0.5), Next::GiveUp);
     }
 
     #[test]

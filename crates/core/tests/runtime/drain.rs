@@ -1,8 +1,9 @@
 //! How an agent ends when the process does.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use siphon_core::{AgentEnd, AgentSpec, AgentState, Phase};
+use siphon_core::{AgentEnd, AgentSpec, AgentState, Event, Handled, Handler, Phase};
 use siphon_sdk::{Error, Verdict};
 use siphon_testkit::fake::MessageRecord;
 use siphon_testkit::{Call, FakeBroker, Fate, ScriptedHandler, Step, TestAgent, constant, spec};
@@ -170,4 +171,53 @@ async fn others_get_at_once_what_a_draining_agent_had_ready() {
     assert_eq!(agent.ended().await, AgentEnd::Drained);
     broker.look(|state| assert_eq!((state.delivered, state.count(Fate::Acked)), (6, 2)));
     broker.assert_no_violations();
+}
+
+/// Acknowledges everything, and has something left to do that ends when it may.
+struct Lingering {
+    may_end: tokio::sync::Semaphore,
+    asked: tokio::sync::Semaphore,
+}
+
+impl Handler for Lingering {
+    type Reply = ();
+
+    async fn handle(&self, _: &Event, _: tokio::time::Instant) -> Handled<()> {
+        Handled { reply: None, failure: None }
+    }
+
+    async fn finish(&self) {
+        self.asked.add_permits(1);
+        self.may_end.acquire().await.expect("open").forget();
+    }
+}
+
+fn lingering() -> Arc<Lingering> {
+    Arc::new(Lingering { may_end: tokio::sync::Semaphore::new(0), asked: tokio::sync::Semaphore::new(0) })
+}
+
+#[tokio::test]
+async fn an_agent_ends_when_its_handler_has_finished_and_not_before() {
+    let broker = FakeBroker::rabbitmq();
+    let handler = lingering();
+    let agent = TestAgent::start(spec(&broker), &handler);
+    agent.wait_until("a connection", |status| status.state == AgentState::Running).await;
+    agent.shutdown.advance(Phase::Draining);
+    handler.asked.acquire().await.expect("open").forget();
+    broker.look(|state| assert_eq!(state.goodbyes, 1, "the broker does not wait for it"));
+    handler.may_end.add_permits(1);
+    assert_eq!(agent.ended().await, AgentEnd::Drained);
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_finish_ends_with_the_grace_period_or_the_second_signal() {
+    let broker = FakeBroker::rabbitmq();
+    let short = AgentSpec { drain: Duration::from_millis(20), ..spec(&broker) };
+    assert_eq!(TestAgent::start(short, &lingering()).drain().await, AgentEnd::Drained);
+    let handler = lingering();
+    let agent = TestAgent::start(AgentSpec { drain: Duration::from_secs(3_600), ..spec(&broker) }, &handler);
+    agent.shutdown.advance(Phase::Draining);
+    handler.asked.acquire().await.expect("open").forget();
+    agent.shutdown.advance(Phase::Ending);
+    assert_eq!(agent.ended().await, AgentEnd::Drained);
 }

@@ -104,14 +104,14 @@ fn keys(
     environment: Environment<'_>,
 ) -> Result<Provider, (&'static str, String)> {
     let located = origin::locate(&settings.region, environment).map_err(|message| ("", message))?;
-    let own = provider(located, site.client).map_err(|message| ("", message))?;
+    let own = provider(located, site.service).map_err(|message| ("", message))?;
     if settings.assume_role_arn.is_empty() {
         return Ok(own);
     }
     let region = Some(&settings.sts_region).filter(|region| !region.is_empty()).unwrap_or(&settings.region);
     let region = super::aws::region(region).map_err(|message| ("sts_region", message))?;
     let role = role(&settings.assume_role_arn, region, environment).map_err(|message| ("assume_role_arn", message))?;
-    of_role(own, Arc::new(role), site.client).map_err(|message| ("assume_role_arn", message))
+    of_role(own, Arc::new(role), site.service).map_err(|message| ("assume_role_arn", message))
 }
 
 #[cfg(test)]

@@ -111,9 +111,9 @@ fn build(component: &Component, site: &Site<'_>, below: Box<dyn Exchange>) -> Ch
     }
     let url = token_url(&settings.token_url).map_err(|message| vec![refuse(("token_url", message))])?;
     if url.scheme_str() == Some("https") {
-        site.client.prepare_tls().map_err(|message| vec![refuse(("token_url", message))])?;
+        site.service.prepare_tls().map_err(|message| vec![refuse(("token_url", message))])?;
     }
-    let grant = Arc::new(Grant::new(settings, url, Arc::clone(site.client)));
+    let grant = Arc::new(Grant::new(settings, url, Arc::clone(site.service)));
     let fetch = move || {
         let grant = Arc::clone(&grant);
         Box::pin(async move { grant.fetch().await }) as _

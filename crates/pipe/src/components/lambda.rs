@@ -151,30 +151,36 @@ fn build(component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>> {
 
 fn build_in(component: &Component, site: &Site<'_>, environment: Environment<'_>) -> Checked<Box<dyn Stage>> {
     let settings: Settings = component.read().map_err(|problem| vec![problem])?;
-    let built = lambda(settings, site, environment);
+    let reading = reading(site.backend.expect("stands at the level of backends"))?;
+    let built = lambda(settings, site, reading, environment);
     built.map(|lambda| Box::new(lambda) as _).map_err(|(key, message)| vec![component.problem(key, &message)])
 }
 
-fn lambda(settings: Settings, site: &Site<'_>, environment: Environment<'_>) -> Result<Lambda, (&'static str, String)> {
+fn lambda(
+    settings: Settings,
+    site: &Site<'_>,
+    reading: Reading,
+    environment: Environment<'_>,
+) -> Result<Lambda, (&'static str, String)> {
     let region = origin::region(&settings.region, environment).map_err(|message| ("region", message))?;
     let usual = || usual_endpoint("lambda", &region);
     let base = Some(settings.endpoint.clone()).filter(|given| !given.is_empty()).unwrap_or_else(usual);
     let url = endpoint(&base).map_err(|message| ("endpoint", message))?;
     if url.scheme_str() == Some("https") {
-        site.client.prepare_tls().map_err(|message| ("endpoint", message))?;
+        site.service.prepare_tls().map_err(|message| ("endpoint", message))?;
     }
     if settings.max_retries > MOST_RETRIES {
         return Err(("max_retries", format!("{} is more than {MOST_RETRIES}", settings.max_retries)));
     }
     let origin = origin::locate(&region, environment).map_err(|message| ("", message))?;
     Ok(Lambda {
-        client: Arc::clone(site.client),
-        keys: provider(origin, site.client).map_err(|message| ("", message))?,
+        client: Arc::clone(site.service),
+        keys: provider(origin, site.service).map_err(|message| ("", message))?,
         scope: Scope { region, service: "lambda".into() },
         base: url.to_string().trim_end_matches('/').to_owned(),
         function: function(&settings)?,
         max_retries: settings.max_retries,
-        reading: reading(site.backend.expect("stands at the level of backends")),
+        reading,
     })
 }
 
@@ -190,7 +196,7 @@ fn function(settings: &Settings) -> Result<Function, (&'static str, String)> {
 }
 
 /// Functions answer in JSON, whatever the backend's encoding says.
-fn reading(backend: &Backend) -> Reading {
+fn reading(backend: &Backend) -> Checked<Reading> {
     let json = Backend { encoding: Encoding::Json, is_collection: false, ..backend.clone() };
     Reading::new(&json, Method::POST)
 }

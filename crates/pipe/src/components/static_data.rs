@@ -88,7 +88,7 @@ fn build(component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>> {
         .ok_or_else(|| refuse("status", format!("{} is no status of a reply; write 200 to 599", settings.status)))?;
     let backend = site.backend.expect("stands at the level of backends");
     let method = Method::from_bytes(backend.method.as_bytes()).unwrap_or_default();
-    let reply = Reading::new(backend, method).local(status, body, NAMESPACE);
+    let reply = Reading::new(backend, method)?.local(status, body, NAMESPACE);
     // What cannot be read would fail each event.
     if let Err(error @ PipeError::Decode { .. }) = &reply {
         return Err(refuse(key, format!("is not what the backend's encoding says: {error}")));

@@ -69,7 +69,7 @@ fn build(component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>> {
     }
     let backend = site.backend.expect("stands at the level of backends");
     let method = Method::from_bytes(backend.method.as_bytes()).unwrap_or_default();
-    Ok(Box::new(Files { folder, reading: Reading::new(backend, method) }))
+    Ok(Box::new(Files { folder, reading: Reading::new(backend, method)? }))
 }
 
 impl Stage for Files {

@@ -27,6 +27,7 @@ fn filter(options: &Options) -> Filter {
         group: options.group.to_owned(),
         ..backend("http://h", "/")
     })
+    .expect("a filter")
 }
 
 fn json(text: &str) -> Json {

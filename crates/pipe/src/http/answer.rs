@@ -13,10 +13,12 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::REPLY_LIMIT;
-use super::client::{Pool, broken};
+use super::client::broken;
 use super::connect::Connection;
 use super::exchange::Outgoing;
 use super::idle::{Kept, Peer};
+use super::pool::Pool;
+use super::shared::Place;
 use crate::error::{Call, PipeError};
 
 /// A body that nobody wants is read only up to this size, to keep its connection; a new connection costs less than
@@ -26,16 +28,19 @@ const DISCARD_LIMIT: u64 = 64 * 1024;
 /// And only for this long: the failure is known already, and must not wait for a body.
 const DISCARD_PATIENCE: Duration = Duration::from_millis(20);
 
-/// Where a connection goes when its reply was read whole.
-pub(super) struct Lease {
-    pub kept: Kept<Connection>,
-    pub pool: Arc<Pool>,
-    pub peer: Peer,
+/// What a reply holds until it was read whole.
+pub(super) enum Lease {
+    /// A connection, and where it goes then.
+    One { kept: Kept<Connection>, pool: Arc<Pool>, peer: Peer },
+    /// A place on one.
+    Many(#[expect(dead_code, reason = "held")] Place),
 }
 
 impl Lease {
     fn end(self) {
-        self.pool.give(&self.peer, self.kept);
+        if let Self::One { kept, pool, peer } = self {
+            pool.give(&peer, kept);
+        }
     }
 }
 

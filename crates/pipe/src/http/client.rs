@@ -1,21 +1,25 @@
-//! Calls over kept-alive connections.
+//! Calls over connections that are kept.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::http::{Request, Response};
-use bytes::Bytes;
-use http_body_util::Full;
+use ::http::Response;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use siphon_config::model::HttpSettings;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Lease};
-use super::connect::{Connection, Connector, reason};
+use super::connect::{Connection, Connector, HttpVersion, Opened, Shared, reason};
 use super::exchange::{Exchange, ExchangeFuture, Outgoing};
-use super::idle::{IdleLimits, IdleSet, Kept, Peer};
-use super::wire::{self, Habits};
+use super::idle::{IdleLimits, Kept, Peer};
+use super::pool::Pool;
+use super::proxy::Proxies;
+use super::shared::{Place, ShareLimits};
+use super::wire::{self, Form, Habits};
 use crate::error::{Call, PipeError};
 use crate::stage::Context;
 
@@ -27,21 +31,52 @@ const CONNECTION_AGE_LIMIT: Duration = Duration::from_secs(600);
 /// read the whole last request: then another connection is quicker.
 const READY_PATIENCE: Duration = Duration::from_millis(10);
 
-/// The service's settings, and what only tests and later components add.
+/// Calls at once over one HTTP/2 connection, unless the configuration says otherwise; what most servers allow.
+pub(crate) const HTTP2_CALLS: usize = 100;
+
+/// The service's settings, and what only tests add.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     pub http: HttpSettings,
     /// Certificates (DER) that are trusted beside the machine's.
     pub extra_roots: Vec<Vec<u8>>,
+    pub proxies: Proxies,
+    /// Who is asked for SRV records; `None`: whom the machine asks.
+    pub name_server: Option<SocketAddr>,
 }
 
 impl From<&HttpSettings> for ClientSettings {
     fn from(http: &HttpSettings) -> Self {
-        Self { http: http.clone(), extra_roots: Vec::new() }
+        Self { http: http.clone(), extra_roots: Vec::new(), proxies: Proxies::default(), name_server: None }
     }
 }
 
-/// Connections to all backends of one pipe. They live on the runtime that calls; use a client on one runtime.
+impl ClientSettings {
+    pub(crate) fn roots(&self) -> Vec<CertificateDer<'static>> {
+        self.extra_roots.iter().cloned().map(CertificateDer::from).collect()
+    }
+}
+
+/// How connections are opened, where that is not as plainly as can be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Way {
+    /// `None`: the machine's roots, TLS 1.2 or 1.3.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// `None`: those of the settings.
+    pub proxies: Option<Proxies>,
+    pub version: HttpVersion,
+    /// Calls at once over one HTTP/2 connection; `None`: [`HTTP2_CALLS`].
+    pub http2_calls: Option<usize>,
+}
+
+impl Way {
+    pub fn is_plain(&self) -> bool {
+        self.tls.is_none() && self.proxies.is_none() && self.version == HttpVersion::One
+    }
+}
+
+/// Connections to the backends of one pipe that are called in the same way. They live on the runtime that calls; use a
+/// client on one runtime.
 pub struct Client {
     connector: Connector,
     pool: Arc<Pool>,
@@ -50,7 +85,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// With connections as plain as can be.
     pub fn new(settings: ClientSettings) -> Self {
+        Self::in_way(&settings, &Way::default())
+    }
+
+    pub(crate) fn in_way(settings: &ClientSettings, way: &Way) -> Self {
         let http = &settings.http;
         let limits = IdleLimits {
             per_host: if http.disable_keep_alives { 0 } else { http.max_idle_connections_per_host },
@@ -58,12 +98,21 @@ impl Client {
             timeout: http.idle_connection_timeout,
             age: CONNECTION_AGE_LIMIT,
         };
-        let roots = settings.extra_roots.into_iter().map(CertificateDer::from).collect();
+        let calls = way.http2_calls.unwrap_or(HTTP2_CALLS);
+        let share = ShareLimits { calls, idle: http.idle_connection_timeout, age: CONNECTION_AGE_LIMIT };
         Self {
-            connector: Connector::new(http.connect_timeout, http.tcp_keep_alive, roots),
-            pool: Arc::new(Pool::new(limits)),
+            pool: Arc::new(Pool::new(limits, share)),
             habits: Habits { ask_for_gzip: !http.disable_compression, keep_alive: !http.disable_keep_alives },
             response_header_timeout: http.response_header_timeout,
+            connector: Connector {
+                connect_timeout: http.connect_timeout,
+                tcp_keep_alive: http.tcp_keep_alive,
+                extra_roots: settings.roots(),
+                tls_settings: way.tls.clone(),
+                version: way.version,
+                proxies: way.proxies.as_ref().unwrap_or(&settings.proxies).clone(),
+                tls: OnceLock::new(),
+            },
         }
     }
 
@@ -77,56 +126,104 @@ impl Client {
     }
 
     /// Makes one request, without redirects. Gives the reply's head with its body still to be read. Has no deadline of
-    /// its own; dropping the future closes the connection.
+    /// its own; dropping the future closes the connection, or ends the request on a shared one.
     ///
     /// # Errors
     ///
     /// `Connect`, `Transport`, `HeadersTimedOut`. A status is no error here.
     pub(crate) async fn send(&self, call: &Outgoing) -> Result<Answer, PipeError> {
-        let Some(authority) = call.url.authority() else { return Err(PipeError::NoHosts) };
-        let peer = Peer { tls: call.url.scheme_str() == Some("https"), authority: authority.clone() };
-        let request = wire::request(call, authority, self.habits);
-        let (response, kept) = self.deliver(request, &peer, call).await?;
-        let lease = self.habits.keep_alive.then(|| Lease { kept, pool: Arc::clone(&self.pool), peer });
-        Ok(Answer::new(response, call, lease))
+        let peer = Peer::of(&call.url).ok_or(PipeError::NoHosts)?;
+        let (response, line) = self.deliver(&peer, call).await?;
+        Ok(Answer::new(response, call, self.lease(peer, line)))
     }
 
-    /// Sends over an idle connection if there is one. A request that such a connection hands back unsent, because the
+    /// `None`: the connection is closed after this reply.
+    fn lease(&self, peer: Peer, line: Line) -> Option<Lease> {
+        match line {
+            Line::One(_) if !self.habits.keep_alive => None,
+            Line::One(kept) => Some(Lease::One { kept, pool: Arc::clone(&self.pool), peer }),
+            Line::Many(_, place) => Some(Lease::Many(place)),
+        }
+    }
+
+    /// Sends over a kept connection if there is one. A request that such a connection hands back unsent, because the
     /// backend closed it meanwhile, is sent over another one; anything that may have been sent is not sent again.
-    async fn deliver(
-        &self,
-        request: Request<Full<Bytes>>,
-        peer: &Peer,
-        call: &Outgoing,
-    ) -> Result<(Response<Incoming>, Kept<Connection>), PipeError> {
-        let mut request = request;
-        while let Some(mut kept) = self.pool.take(peer) {
-            if !is_ready(&mut kept.connection).await {
-                continue;
-            }
-            match self.attempt(&mut kept.connection, request, call).await {
-                Ok(response) => return Ok((response, kept)),
-                Err(Unsent::Request(back)) => request = *back,
+    async fn deliver(&self, peer: &Peer, call: &Outgoing) -> Result<(Response<Incoming>, Line), PipeError> {
+        while let Some(mut line) = self.kept(peer).await {
+            match self.attempt(&mut line, peer, call).await {
+                Ok(response) => return Ok((response, line)),
+                Err(Unsent::Handed) => {}
                 Err(Unsent::Failed(error)) => return Err(error),
             }
         }
-        let connection = self.connector.open(peer).await;
-        let connection = connection.map_err(|reason| PipeError::Connect { call: call.call(), reason })?;
-        let mut kept = Kept { connection, opened: Instant::now() };
-        match self.attempt(&mut kept.connection, request, call).await {
-            Ok(response) => Ok((response, kept)),
-            Err(Unsent::Request(_)) => Err(PipeError::Transport { call: call.call(), reason: "EOF".into() }),
+        // Rare, and most of the future's size: inside, it would be allocated and moved with each call.
+        let mut line = Box::pin(self.open(peer, call)).await?;
+        match self.attempt(&mut line, peer, call).await {
+            Ok(response) => Ok((response, line)),
+            Err(Unsent::Handed) => Err(PipeError::Transport { call: call.call(), reason: "EOF".into() }),
             Err(Unsent::Failed(error)) => Err(error),
         }
     }
 
-    async fn attempt(
+    async fn kept(&self, peer: &Peer) -> Option<Line> {
+        if self.connector.may_share(peer)
+            && let Some((sender, place)) = self.pool.take_shared(peer)
+        {
+            return Some(Line::Many(sender, place));
+        }
+        while let Some(mut kept) = self.pool.take(peer) {
+            if is_ready(&mut kept.connection).await {
+                return Some(Line::One(kept));
+            }
+        }
+        None
+    }
+
+    /// Where a connection can carry many calls, one is opened at a time, and who waited for it takes a place on it.
+    async fn open(&self, peer: &Peer, call: &Outgoing) -> Result<Line, PipeError> {
+        let gate = if self.connector.may_share(peer) { self.pool.gate(peer) } else { None };
+        let _turn = match &gate {
+            Some(gate) => gate.acquire().await.ok(),
+            None => None,
+        };
+        if gate.is_some()
+            && let Some((sender, place)) = self.pool.take_shared(peer)
+        {
+            return Ok(Line::Many(sender, place));
+        }
+        let opened = self.connector.open(peer, call.connect_by).await;
+        match opened.map_err(|reason| PipeError::Connect { call: call.call(), reason })? {
+            Opened::One(connection) => {
+                if gate.is_some() {
+                    self.pool.shares_nothing(peer);
+                }
+                Ok(Line::One(Kept { connection, opened: Instant::now() }))
+            }
+            Opened::Many(sender) => {
+                let place = self.pool.share(peer, sender.clone(), self.habits.keep_alive);
+                Ok(Line::Many(sender, place))
+            }
+        }
+    }
+
+    async fn attempt(&self, line: &mut Line, peer: &Peer, call: &Outgoing) -> Result<Response<Incoming>, Unsent> {
+        match line {
+            Line::One(Kept { connection, .. }) => {
+                let request = wire::request(call, peer, self.habits, &connection.form);
+                self.answered(connection.sender.try_send_request(request), call).await
+            }
+            Line::Many(sender, _) => {
+                let request = wire::request(call, peer, self.habits, &Form::Http2);
+                self.answered(sender.try_send_request(request), call).await
+            }
+        }
+    }
+
+    async fn answered<R>(
         &self,
-        connection: &mut Connection,
-        request: Request<Full<Bytes>>,
+        sent: impl Future<Output = Result<Response<Incoming>, TrySendError<R>>>,
         call: &Outgoing,
     ) -> Result<Response<Incoming>, Unsent> {
-        let sent = connection.try_send_request(request);
         let answered = match self.response_header_timeout {
             None => sent.await,
             Some(limit) => match tokio::time::timeout(limit, sent).await {
@@ -135,7 +232,7 @@ impl Client {
             },
         };
         answered.map_err(|mut failure| match failure.take_message() {
-            Some(request) => Unsent::Request(Box::new(request)),
+            Some(_) => Unsent::Handed,
             None => Unsent::Failed(broken(call.call(), &failure.into_error())),
         })
     }
@@ -155,13 +252,20 @@ impl Exchange for Arc<Client> {
 }
 
 async fn is_ready(connection: &mut Connection) -> bool {
-    connection.is_ready() || matches!(tokio::time::timeout(READY_PATIENCE, connection.ready()).await, Ok(Ok(())))
+    let sender = &mut connection.sender;
+    sender.is_ready() || matches!(tokio::time::timeout(READY_PATIENCE, sender.ready()).await, Ok(Ok(())))
+}
+
+/// What a call goes over.
+enum Line {
+    One(Kept<Connection>),
+    Many(Shared, Place),
 }
 
 /// Why there is no response.
 enum Unsent {
     /// Nothing of the request has left.
-    Request(Box<Request<Full<Bytes>>>),
+    Handed,
     Failed(PipeError),
 }
 
@@ -179,58 +283,18 @@ pub(super) fn broken(call: Call, error: &hyper::Error) -> PipeError {
     PipeError::Transport { call, reason }
 }
 
-/// The idle connections, and the task that closes the old ones.
-pub(super) struct Pool(Mutex<Shelf>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::http;
+    use ::http::{Method, Uri};
+    use bytes::Bytes;
 
-struct Shelf {
-    idle: IdleSet<Connection>,
-    is_watched: bool,
-}
-
-impl Pool {
-    fn new(limits: IdleLimits) -> Self {
-        Self(Mutex::new(Shelf { idle: IdleSet::new(limits), is_watched: false }))
-    }
-
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self, peer: &Peer) -> Option<Kept<Connection>> {
-        self.shelf().idle.take(peer, Instant::now(), |connection| !connection.is_closed())
-    }
-
-    pub(super) fn give(self: &Arc<Self>, peer: &Peer, kept: Kept<Connection>) {
-        if kept.connection.is_closed() {
-            return;
-        }
-        let now = Instant::now();
-        let mut shelf = self.shelf();
-        let _no_room = shelf.idle.give(peer, kept, now);
-        if shelf.is_watched {
-            return;
-        }
-        if let Some(next) = shelf.idle.expire(now) {
-            shelf.is_watched = true;
-            tokio::spawn(watch(Arc::downgrade(self), next));
-        }
-    }
-
-    /// Closes what is too old; `None` ends the watch.
-    fn expire(&self) -> Option<Instant> {
-        let mut shelf = self.shelf();
-        let next = shelf.idle.expire(Instant::now());
-        shelf.is_watched = next.is_some();
-        next
-    }
-}
-
-/// Runs while there are idle connections that can grow old; ends with the pool.
-async fn watch(pool: Weak<Pool>, first: Instant) {
-    let mut next = first;
-    loop {
-        tokio::time::sleep_until(next).await;
-        let Some(later) = pool.upgrade().and_then(|pool| pool.expire()) else { return };
-        next = later;
+    #[test]
+    fn opening_a_connection_takes_no_room_in_every_call() {
+        let client = Client::new(ClientSettings::from(&http()));
+        let call = Outgoing::new(Method::POST, Uri::from_static("http://h/"), Arc::default(), Bytes::new());
+        let size = std::mem::size_of_val(&client.send(&call));
+        assert!(size <= 2_048, "{size} bytes are allocated and moved with each call");
     }
 }

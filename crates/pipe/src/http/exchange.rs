@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, Method, Uri};
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::client::Client;
@@ -42,12 +43,14 @@ pub struct Outgoing {
     /// Whether a redirect leads to another host than the configured one. A layer that signs or adds a token leaves such
     /// a call alone: its secret is not for that host.
     pub is_abroad: bool,
+    /// When a connection must be open, because another host could be asked instead; `None`: the event's deadline.
+    pub connect_by: Option<Instant>,
 }
 
 impl Outgoing {
     /// A call to a host of the configuration.
     pub fn new(method: Method, url: Uri, headers: Arc<HeaderMap>, body: Bytes) -> Self {
-        Self { method, url, headers, body, is_abroad: false }
+        Self { method, url, headers, body, is_abroad: false, connect_by: None }
     }
 
     /// As error texts name it.
@@ -102,7 +105,7 @@ impl Following {
             match next.map_err(|reason| PipeError::Redirect { call: call.call(), reason })? {
                 None => return Ok(answer),
                 Some(next) => {
-                    answer.discard().await;
+                    Box::pin(answer.discard()).await; // rare, and not to be moved with each call
                     call = next;
                 }
             }

@@ -3,14 +3,34 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ::http::uri::Authority;
+use ::http::Uri;
+use ::http::uri::{Authority, Scheme};
 use tokio::time::Instant;
+
+use super::proxy::bare;
+use super::user;
 
 /// Whom a connection leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Peer {
     pub tls: bool,
+    /// Without user and password.
     pub authority: Authority,
+}
+
+impl Peer {
+    /// `None`: a URL without a host.
+    pub fn of(url: &Uri) -> Option<Self> {
+        let authority = url.authority()?;
+        let has_user = authority.as_str().contains('@');
+        let authority = if has_user { user::without(authority) } else { authority.clone() };
+        Some(Self { tls: url.scheme() == Some(&Scheme::HTTPS), authority })
+    }
+
+    /// Name or address, and the port.
+    pub fn host_and_port(&self) -> (&str, u16) {
+        (bare(self.authority.host()), self.authority.port_u16().unwrap_or(if self.tls { 443 } else { 80 }))
+    }
 }
 
 /// How much may lie idle, and for how long.
@@ -122,6 +142,20 @@ mod tests {
 
     fn take(set: &mut IdleSet<u32>, name: &'static str, now: Instant) -> Option<u32> {
         set.take(&peer(name), now, |id| *id != 3).map(|kept| kept.connection)
+    }
+
+    #[test]
+    fn a_peer_has_the_port_of_its_scheme_and_no_user() {
+        let cases = [
+            ("http://h/a", false, ("h", 80)),
+            ("https://u:p@h", true, ("h", 443)),
+            ("https://[::1]:81", true, ("::1", 81)),
+        ];
+        for (url, tls, expected) in cases {
+            let peer = Peer::of(&Uri::from_static(url)).expect(url);
+            assert_eq!((peer.tls, peer.host_and_port()), (tls, expected), "{url}");
+            assert!(!peer.authority.as_str().contains('@'));
+        }
     }
 
     #[test]

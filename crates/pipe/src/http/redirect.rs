@@ -10,8 +10,8 @@ use ::http::{Method, StatusCode, Uri};
 use siphon_telemetry::redact;
 
 use super::exchange::Outgoing;
+use crate::hosts::is_callable;
 use crate::percent;
-use crate::target::is_callable;
 
 /// Hops before a call is given up.
 pub(super) const REDIRECT_LIMIT: usize = 10;
@@ -49,7 +49,7 @@ pub(super) fn next(
     }
     let headers = next_headers(call, &url, method == call.method);
     let is_abroad = call.is_abroad || call.url.host() != url.host();
-    Ok(Some(Outgoing { method, url, headers: Arc::new(headers), body: call.body.clone(), is_abroad }))
+    Ok(Some(Outgoing { is_abroad, ..Outgoing::new(method, url, Arc::new(headers), call.body.clone()) }))
 }
 
 /// Long ones are cut.

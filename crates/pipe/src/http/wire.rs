@@ -1,8 +1,8 @@
-//! The request as hyper sends it: origin-form target, our headers around the event's.
+//! The request as hyper sends it: the target in the connection's form, our headers around the event's.
 
 use ::http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use ::http::uri::{Authority, Parts, PathAndQuery};
 use ::http::{Method, Request, Uri};
@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 
 use super::exchange::Outgoing;
+use super::idle::Peer;
+use super::user;
 
 static SIPHON: HeaderValue = HeaderValue::from_static(concat!("siphon/", env!("CARGO_PKG_VERSION")));
 static GZIP: HeaderValue = HeaderValue::from_static("gzip");
@@ -27,24 +29,60 @@ pub(super) struct Habits {
     pub keep_alive: bool,
 }
 
-/// Content-Length is written by hyper, which knows the body.
-pub(super) fn request(call: &Outgoing, authority: &Authority, habits: Habits) -> Request<Full<Bytes>> {
+/// How a connection wants its requests.
+#[derive(Debug, Clone)]
+pub(super) enum Form {
+    /// HTTP/1.1 to the backend itself.
+    Origin,
+    /// HTTP/1.1 to a proxy that forwards, with what it asks for.
+    Forwarded {
+        authorization: Option<HeaderValue>,
+    },
+    Http2,
+}
+
+/// The request for `call`. Content-Length is written by hyper, which knows the body.
+pub(super) fn request(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(call.body.clone()));
     *request.method_mut() = call.method.clone();
-    *request.uri_mut() = origin_form(&call.url);
-    *request.headers_mut() = headers(call, authority, habits);
+    *request.uri_mut() = match form {
+        Form::Origin => origin_form(&call.url),
+        Form::Forwarded { .. } | Form::Http2 => absolute_form(&call.url, peer),
+    };
+    *request.headers_mut() = headers(call, peer, habits, form);
     request
 }
 
 fn origin_form(url: &Uri) -> Uri {
     let mut parts = Parts::default();
-    parts.path_and_query = Some(url.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+    parts.path_and_query = Some(path(url));
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-fn headers(call: &Outgoing, authority: &Authority, habits: Habits) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(call.headers.len() + 4);
-    headers.insert(HOST, host(authority));
+/// Without user and password.
+fn absolute_form(url: &Uri, peer: &Peer) -> Uri {
+    let mut parts = Parts::default();
+    parts.scheme = url.scheme().cloned();
+    parts.authority = Some(peer.authority.clone());
+    parts.path_and_query = Some(path(url));
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+fn path(url: &Uri) -> PathAndQuery {
+    url.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
+fn headers(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(call.headers.len() + 5);
+    if !matches!(form, Form::Http2) {
+        headers.insert(HOST, host(&peer.authority));
+        if !habits.keep_alive {
+            headers.insert(CONNECTION, CLOSE.clone());
+        }
+    }
+    if let Form::Forwarded { authorization: Some(authorization) } = form {
+        headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+    }
     for (name, value) in call.headers.iter().filter(|(name, _)| !OURS.contains(name)) {
         headers.append(name, value.clone());
     }
@@ -52,8 +90,8 @@ fn headers(call: &Outgoing, authority: &Authority, habits: Habits) -> HeaderMap 
     if habits.ask_for_gzip && call.method != Method::HEAD {
         headers.entry(ACCEPT_ENCODING).or_insert_with(|| GZIP.clone());
     }
-    if !habits.keep_alive {
-        headers.insert(CONNECTION, CLOSE.clone());
+    if let Some(basic) = call.url.authority().and_then(user::basic) {
+        headers.entry(AUTHORIZATION).or_insert(basic);
     }
     if call.body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&call.method) {
         headers.insert(CONTENT_LENGTH, NOTHING.clone());
@@ -61,10 +99,13 @@ fn headers(call: &Outgoing, authority: &Authority, habits: Habits) -> HeaderMap 
     headers
 }
 
-/// The value of `Host`: without user and password.
-pub(crate) fn host(authority: &Authority) -> HeaderValue {
-    let text = authority.as_str().rsplit('@').next().unwrap_or_default();
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+/// The value of `Host` in calls to `url`: without user and password.
+pub(crate) fn host_of(url: &Uri) -> Option<HeaderValue> {
+    Peer::of(url).map(|peer| host(&peer.authority))
+}
+
+fn host(authority: &Authority) -> HeaderValue {
+    HeaderValue::from_str(authority.as_str()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
@@ -80,7 +121,7 @@ mod tests {
             given.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let headers = Arc::new(HeaderMap::from_iter(headers));
         let call = Outgoing::new(method, Uri::from_static("http://u:p@h:81/a?b"), headers, Bytes::new());
-        let request = request(&call, call.url.authority().expect("one"), habits);
+        let request = request(&call, &Peer::of(&call.url).expect("one"), habits, &Form::Origin);
         let mut sent: Vec<_> = request.headers().iter().map(|(k, v)| (k.as_str(), v.to_str().expect("text"))).collect();
         sent.sort_unstable();
         assert_eq!((sent.as_slice(), request.uri().to_string().as_str()), (expected, "/a?b"));
@@ -90,10 +131,22 @@ mod tests {
     fn our_headers_stand_around_those_of_the_event() {
         let siphon = concat!("siphon/", env!("CARGO_PKG_VERSION"));
         let given = [("content-type", "text/x")];
-        let get = [("accept-encoding", "gzip"), ("content-type", "text/x"), ("host", "h:81"), ("user-agent", siphon)];
+        let get = [
+            ("accept-encoding", "gzip"),
+            ("authorization", "Basic dTpw"),
+            ("content-type", "text/x"),
+            ("host", "h:81"),
+            ("user-agent", siphon),
+        ];
         check(Method::GET, &given, HABITS, &get);
         check(Method::HEAD, &given, HABITS, &get[1..]);
-        let closing = [("connection", "close"), ("content-length", "0"), ("host", "h:81"), ("user-agent", siphon)];
+        let closing = [
+            ("authorization", "Basic dTpw"),
+            ("connection", "close"),
+            ("content-length", "0"),
+            ("host", "h:81"),
+            ("user-agent", siphon),
+        ];
         check(Method::POST, &[], Habits { ask_for_gzip: false, keep_alive: false }, &closing);
     }
 
@@ -106,7 +159,41 @@ mod tests {
             ("content-length", "7"),
             ("host", "evil"),
             ("connection", "upgrade"),
+            ("authorization", "Bearer t"),
+            ("proxy-authorization", "Basic x"),
         ];
-        check(Method::GET, &given, HABITS, &[("accept-encoding", "br"), ("host", "h:81"), ("user-agent", "events/2")]);
+        check(
+            Method::GET,
+            &given,
+            HABITS,
+            &[("accept-encoding", "br"), ("authorization", "Bearer t"), ("host", "h:81"), ("user-agent", "events/2")],
+        );
+    }
+
+    /// Target and headers of `GET http://u:p@h:81/a?b` with `x: y`, in the form of a connection.
+    fn formed(form: &Form) -> (String, Vec<String>) {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x"), HeaderValue::from_static("y"))]);
+        let url = Uri::from_static("http://u:p@h:81/a?b");
+        let call = Outgoing::new(Method::GET, url, Arc::new(headers), Bytes::new());
+        let habits = Habits { ask_for_gzip: false, keep_alive: false };
+        let request = request(&call, &Peer::of(&call.url).expect("one"), habits, form);
+        let mut names: Vec<_> = request.headers().keys().map(ToString::to_string).collect();
+        names.sort_unstable();
+        (request.uri().to_string(), names)
+    }
+
+    #[test]
+    fn a_proxy_gets_the_whole_url_and_what_it_asks_for() {
+        let authorization = Some(HeaderValue::from_static("Basic x"));
+        let (url, names) = formed(&Form::Forwarded { authorization });
+        assert_eq!(url, "http://h:81/a?b");
+        assert_eq!(names, ["authorization", "connection", "host", "proxy-authorization", "user-agent", "x"]);
+    }
+
+    #[test]
+    fn http_2_has_its_host_in_the_url_and_no_headers_of_a_connection() {
+        let (url, names) = formed(&Form::Http2);
+        assert_eq!(url, "http://h:81/a?b");
+        assert_eq!(names, ["authorization", "user-agent", "x"]);
     }
 }

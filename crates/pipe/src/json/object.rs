@@ -65,6 +65,11 @@ impl Object {
         &self.fields
     }
 
+    /// The fields, owned.
+    pub fn into_fields(self) -> Vec<(Text, Json)> {
+        self.fields
+    }
+
     fn position(&self, key: &str) -> Option<usize> {
         self.fields.iter().position(|(name, _)| name.as_str() == key)
     }

@@ -145,7 +145,7 @@ fn a_pipe_can_be_described_without_calling_anybody() {
     assert_eq!(described[0].urls, ["http://h:81/a/{id}?q"]);
     assert_eq!((described[0].encoding, described[1].encoding), ("json", "no-op"));
     assert_eq!((described[0].filters.as_slice(), described[1].filters.len()), (["allow", "group"].as_slice(), 0));
-    assert_eq!(described[0].components, [("backend/http/client", "sets how redirects are followed")]);
+    assert_eq!(described[0].components, [("backend/http/client", "sets redirects, TLS, proxy and HTTP version")]);
     assert!(described[1].is_collection);
 }
 

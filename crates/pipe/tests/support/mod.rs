@@ -2,9 +2,12 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
+pub mod certificates;
 pub mod component;
+pub mod loaded;
 pub mod model;
 pub mod server;
+pub mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use siphon_config::model::{Agent, Backend, BackoffStrategy, Delivery, Driver, Encoding, HttpSettings};
+use siphon_config::model::{Agent, Backend, BackoffStrategy, Delivery, Discovery, Driver, Encoding, HttpSettings};
 use siphon_config::tree::{Node, Position, Value};
 
 /// `POST pattern` at `host`, json, no filters.
@@ -10,6 +10,7 @@ pub fn backend(host: &str, pattern: &str) -> Backend {
     Backend {
         path: "async_agent[0].backend[0]".into(),
         hosts: vec![host.into()],
+        discovery: Discovery::Static,
         url_pattern: pattern.into(),
         url_pattern_as_written: pattern.into(),
         method: "POST".into(),
@@ -60,5 +61,7 @@ pub fn http() -> HttpSettings {
         response_header_timeout: None,
         disable_keep_alives: false,
         disable_compression: false,
+        client_tls: None,
+        dns_cache_ttl: Duration::from_secs(30),
     }
 }

@@ -104,12 +104,11 @@ fn connected(settler: &impl Settler) -> Batch {
 /// Receives until the connection ends.
 async fn receive_all<R: Receiver>(receiver: &mut R, shared: &Shared) -> Error {
     loop {
-        let room = shared.room();
-        if room == 0 && !R::POLLS_WITHOUT_ROOM {
+        let mut batch = shared.batch();
+        if batch.room() == 0 && !R::POLLS_WITHOUT_ROOM {
             shared.room_changed().await;
             continue;
         }
-        let mut batch = Batch::new(room);
         if let Err(error) = receiver.recv(&mut batch).await {
             shared.push(batch);
             return error;

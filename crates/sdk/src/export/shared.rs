@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use siphon_abi::{Done, Doorbell, Handle, Settlement, Verdict};
@@ -47,7 +47,7 @@ pub(super) struct Shared {
     is_paused: AtomicBool,
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
-    room_changed: Notify,
+    room_changed: Arc<Notify>,
     in_flight: AtomicUsize,
     max_in_flight: usize,
 }
@@ -60,7 +60,7 @@ impl Shared {
             is_paused: AtomicBool::new(false),
             inbox: Mutex::default(),
             inbox_changed: Notify::new(),
-            room_changed: Notify::new(),
+            room_changed: Arc::default(),
             in_flight: AtomicUsize::new(0),
             max_in_flight: context.max_in_flight,
         }
@@ -79,6 +79,11 @@ impl Shared {
     pub(super) fn pause(&self, paused: bool) {
         self.is_paused.store(paused, Ordering::Relaxed);
         self.tell_room();
+    }
+
+    /// A batch for what there is room for.
+    pub(super) fn batch(&self) -> Batch {
+        Batch::watching(self.room(), Arc::clone(&self.room_changed))
     }
 
     /// Waits until room may have changed.

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use siphon_config::model::Agent;
 use siphon_core::{Event, Failure, FailureKind, Handled, Handler};
 use siphon_pipe::{Params, Pipe, PipeError, Request, Response};
+use siphon_telemetry::{Label, ShadowsOverrun};
 use tokio::time::Instant;
 
 /// Headers of a message that always reach the pipe, besides its content type: a trace goes on.
@@ -16,22 +17,31 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// One agent's pipe.
 pub struct PipeHandler {
     pipe: Pipe,
+    /// Who speaks on the log.
+    label: Label,
     headers: Headers,
     /// Whether anything in the pipe looks at what the driver knows about the message.
     needs_params: bool,
 }
 
 impl PipeHandler {
-    pub(super) fn new(pipe: Pipe, agent: &Agent) -> Self {
+    pub(super) fn new(pipe: Pipe, agent: &Agent, label: Label) -> Self {
         let has_placeholder = agent.backends.iter().any(|backend| backend.url_pattern.contains('{'));
         let has_components =
             !agent.components.is_empty() || agent.backends.iter().any(|backend| !backend.components.is_empty());
         let needs_params = has_placeholder || has_components;
-        Self { pipe, headers: Headers::new(&agent.input_headers), needs_params }
+        Self { pipe, label, headers: Headers::new(&agent.input_headers), needs_params }
     }
 
     pub fn pipe(&self) -> &Pipe {
         &self.pipe
+    }
+
+    /// Says on the log when shadows get fewer events than there are.
+    fn tell_overrun(&self) {
+        if let Some(limit) = self.pipe.overrun_shadows() {
+            ShadowsOverrun { limit }.emit(&self.label);
+        }
     }
 
     fn request(&self, event: &Event) -> Request {
@@ -45,7 +55,12 @@ impl Handler for PipeHandler {
 
     async fn handle(&self, event: &Event, deadline: Instant) -> Handled<Response> {
         let reply = self.pipe.run(self.request(event), deadline).await;
+        self.tell_overrun();
         Handled { reply: reply.response, failure: reply.error.map(|error| failure(&error)) }
+    }
+
+    async fn finish(&self) {
+        self.pipe.finish().await;
     }
 }
 

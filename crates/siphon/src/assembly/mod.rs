@@ -178,7 +178,8 @@ fn build_agent(
     let spec = spec::of(agent, driver);
     let metrics = metrics.agent(&spec.label);
     let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry), metrics.pipe())?;
-    Ok(AssembledAgent { spec, handler: Arc::new(PipeHandler::new(pipe, agent)), metrics })
+    let handler = Arc::new(PipeHandler::new(pipe, agent, spec.label.clone()));
+    Ok(AssembledAgent { spec, handler, metrics })
 }
 
 /// The pipe knows paths; the document knows where they are.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use siphon_core::delivery::Strategy;
-use siphon_pipe::BackendDescription;
+use siphon_pipe::{BackendDescription, Description};
 
 use super::{Outcome, log_level, show};
 use crate::Exit;
@@ -45,7 +45,7 @@ fn describe_agent(agent: &AssembledAgent, out: &mut String) {
     for (key, effect) in &description.components {
         let _ = writeln!(out, "    {key}: {effect}");
     }
-    let together = if description.backends.len() > 1 { ", all at once, merged" } else { "" };
+    let together = together(description);
     let _ = writeln!(
         out,
         "    calls {} backend{}{together}:",
@@ -55,14 +55,25 @@ fn describe_agent(agent: &AssembledAgent, out: &mut String) {
     description.backends.iter().for_each(|backend| describe_backend(backend, out));
 }
 
+/// How the backends whose answers count are called.
+fn together(description: &Description) -> &'static str {
+    let live = description.backends.iter().filter(|backend| !backend.is_shadow).count();
+    match (live, description.is_sequential) {
+        (0 | 1, _) => "",
+        (_, true) => ", one after another, merged",
+        (_, false) => ", all at once, merged",
+    }
+}
+
 fn describe_backend(backend: &BackendDescription, out: &mut String) {
     let collection = if backend.is_collection { ", a collection" } else { "" };
     let filters = if backend.filters.is_empty() { String::new() } else { format!(", {}", backend.filters.join(", ")) };
+    let shadow = if backend.is_shadow { ", a shadow" } else { "" };
     let whom = match &backend.transport {
         Some(namespace) => format!("{namespace} {}", backend.urls.join(" | ")).trim_end_matches([' ', '/']).to_owned(),
         None => format!("{} {}", backend.method, backend.urls.join(" | ")),
     };
-    let _ = writeln!(out, "    [+] {whom} ({}{collection}{filters})", backend.encoding);
+    let _ = writeln!(out, "    [+] {whom} ({}{collection}{filters}{shadow})", backend.encoding);
     for (key, effect) in &backend.components {
         let _ = writeln!(out, "        {key}: {effect}");
     }

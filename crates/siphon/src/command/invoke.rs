@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use siphon_core::{Event, EventParts, Handled, attempt};
+use siphon_core::{Event, EventParts, Handled, Handler as _, attempt};
 use siphon_pipe::Response;
 use siphon_telemetry::Level;
 
@@ -50,7 +50,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Failure::usage(format!("cannot read the payload {}: {error}", file.display())))
 }
 
-/// Runs them in order; true when any would be given back.
+/// Runs them in order, then waits for what they have started besides; true when any would be given back.
 async fn run_all(agent: &AssembledAgent, events: &[Event], output: Output) -> bool {
     let mut nacked = false;
     for event in events {
@@ -59,6 +59,7 @@ async fn run_all(agent: &AssembledAgent, events: &[Event], output: Output) -> bo
         nacked |= handled.failure.is_some();
         say!("{}", line(&handled, start.elapsed(), output));
     }
+    agent.handler.finish().await;
     nacked
 }
 

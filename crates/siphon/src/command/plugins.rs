@@ -1,8 +1,9 @@
 //! `siphon plugins`: what each library registers, or why it was refused.
 
+use serde_json::{Value, json};
 use siphon_config::Document;
 use siphon_config::model::PluginSettings;
-use siphon_core::abi::Capabilities;
+use siphon_core::abi::{Capabilities, Level};
 use siphon_core::plugin::{Library, Registered, Registry, kind_name};
 
 use super::Outcome;
@@ -10,28 +11,43 @@ use crate::Exit;
 use crate::assembly::plugin_folder;
 use crate::cli::{Plugins, PluginsAction};
 use crate::exit::Failure;
+use crate::fields::{Field, fields};
 use crate::out::say;
+
+/// How a library is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Brief,
+    Full,
+    Json,
+}
 
 pub fn execute(arguments: &Plugins) -> Outcome {
     let mut registry = Registry::default();
-    let is_brief = match &arguments.action {
-        Some(PluginsAction::Inspect { file }) => {
+    let form = match &arguments.action {
+        Some(PluginsAction::Inspect { file, json }) => {
             if !file.is_file() {
                 return Err(Failure::usage(format!("there is no file {}", file.display())));
             }
             registry.load_file(file);
-            false
+            if *json { Form::Json } else { Form::Full }
         }
         Some(PluginsAction::List) | None => {
             load_folder(&mut registry, arguments)?;
-            true
+            Form::Brief
         }
     };
     for library in registry.libraries() {
-        show_library(library, &registry, is_brief);
+        match form {
+            Form::Json => say!("{:#}", library_json(library, &registry)),
+            _ => show_library(library, &registry, form == Form::Brief),
+        }
     }
     for refusal in registry.refusals() {
-        say!("refused: {refusal}");
+        match form {
+            Form::Json => say!("{:#}", json!({"refused": refusal.to_string()})),
+            _ => say!("refused: {refusal}"),
+        }
     }
     Ok(if registry.refusals().is_empty() { Exit::Fine } else { Exit::Configuration })
 }
@@ -51,15 +67,21 @@ fn show_library(library: &Library, registry: &Registry, is_brief: bool) {
     say!("{} {version} ({})", name, file.display());
     say!("  plugin ABI {abi_rev}, siphon-sdk {sdk}, {rustc}");
     let own = registry.components().iter().filter(|component| component.library.file == *file);
-    own.for_each(|component| if is_brief { show_brief(component) } else { show(component) });
+    let own: Vec<&Registered> = own.map(|component| &**component).collect();
+    for (index, component) in own.iter().enumerate() {
+        show_brief(component);
+        if !is_brief {
+            show_rest(component, &own[..index]);
+        }
+    }
 }
 
 fn show_brief(component: &Registered) {
     say!("  {} {} [{}]", kind_name(component.kind), component.keys.join(", "), component.label);
 }
 
-fn show(component: &Registered) {
-    show_brief(component);
+/// All but the first line. A source and a sink often have the same configuration, which is shown once.
+fn show_rest(component: &Registered, before: &[&Registered]) {
     if !component.schemes.is_empty() {
         say!("    schemes: {}", component.schemes.join(", "));
     }
@@ -67,8 +89,34 @@ fn show(component: &Registered) {
     if !capabilities.is_empty() {
         say!("    capabilities: {}", capabilities.join(", "));
     }
+    if let Some(same) = before.iter().find(|other| other.schema == component.schema) {
+        say!("    configuration: that of the {} {}", kind_name(same.kind), same.main_key());
+        return;
+    }
     say!("    configuration:");
-    configuration_keys(&component.schema).into_iter().for_each(|line| say!("      {line}"));
+    fields(&component.schema).iter().for_each(|field| say!("      {field}"));
+}
+
+fn library_json(library: &Library, registry: &Registry) -> Value {
+    let Library { file, name, version, sdk, rustc, abi_rev } = library;
+    let own = registry.components().iter().filter(|component| component.library.file == *file);
+    json!({
+        "file": file, "name": name, "version": version, "sdk": sdk, "rustc": rustc, "abi_revision": abi_rev,
+        "components": own.map(|component| component_json(component)).collect::<Vec<_>>(),
+    })
+}
+
+fn component_json(component: &Registered) -> Value {
+    json!({
+        "kind": kind_name(component.kind),
+        "level": if component.level == Level::AGENT { "agent" } else { "backend" },
+        "keys": component.keys,
+        "schemes": component.schemes,
+        "label": component.label,
+        "capabilities": capability_names(component.capabilities),
+        "fields": fields(&component.schema).iter().map(Field::to_json).collect::<Vec<_>>(),
+        "schema": serde_json::from_str::<Value>(&component.schema).unwrap_or_default(),
+    })
 }
 
 fn capability_names(capabilities: Capabilities) -> Vec<&'static str> {
@@ -84,44 +132,4 @@ fn capability_names(capabilities: Capabilities) -> Vec<&'static str> {
         (Capabilities::SELF_HEALING, "mends its connection"),
     ];
     all.into_iter().filter(|(bit, _)| capabilities.has(*bit)).map(|(_, name)| name).collect()
-}
-
-/// `path (string, required): Where the file is.` for each key of a schema.
-fn configuration_keys(schema: &str) -> Vec<String> {
-    let schema: serde_json::Value = serde_json::from_str(schema).unwrap_or_default();
-    let is_required =
-        |key: &str| schema["required"].as_array().is_some_and(|required| required.iter().any(|own| own == key));
-    let describe = |(key, property): (&String, &serde_json::Value)| {
-        let kind = match &property["type"] {
-            serde_json::Value::String(kind) => kind.clone(),
-            serde_json::Value::Array(kinds) => {
-                kinds.iter().filter_map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ")
-            }
-            _ => "object".to_owned(),
-        };
-        let required = if is_required(key) { ", required" } else { "" };
-        let default = property.get("default").map(|default| format!(", default {default}")).unwrap_or_default();
-        let text = property["description"].as_str().unwrap_or_default().replace('\n', " ");
-        format!("{key} ({kind}{required}{default}): {text}")
-    };
-    schema["properties"].as_object().into_iter().flatten().map(describe).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_a_schema_are_one_line_each() {
-        let schema = r#"{"properties": {"path": {"type": "string", "description": "Where\nit is."},
-            "lease": {"type": ["string", "null"], "default": "30s"}}, "required": ["path"]}"#;
-        let lines = configuration_keys(schema);
-        assert_eq!(lines, ["lease (string or null, default \"30s\"): ", "path (string, required): Where it is."]);
-    }
-
-    #[test]
-    fn a_schema_without_properties_has_no_lines() {
-        assert!(configuration_keys("{}").is_empty());
-        assert!(configuration_keys("no json").is_empty());
-    }
 }

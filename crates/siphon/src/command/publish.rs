@@ -47,7 +47,7 @@ fn topic(agent: &AssembledAgent, arguments: &Publish) -> Result<String, Failure>
     if let Some(topic) = &arguments.topic {
         return Ok(topic.clone());
     }
-    let is_pattern = |topic: &str| topic.contains(['*', '#']) || topic.starts_with('^');
+    let is_pattern = |topic: &str| topic.contains(['*', '#', '>']) || topic.starts_with('^');
     match agent.spec.topics.as_slice() {
         [] => Ok(String::new()),
         [topic] if !is_pattern(topic) => Ok(topic.clone()),

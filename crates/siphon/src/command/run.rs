@@ -129,6 +129,7 @@ fn agent_health(label: &Label, status: &AgentStatus) -> AgentHealth {
             AgentState::Connecting => siphon_admin::AgentState::Connecting,
             AgentState::Running => siphon_admin::AgentState::Running,
             AgentState::Paused => siphon_admin::AgentState::Paused,
+            AgentState::Stalled => siphon_admin::AgentState::Stalled,
             AgentState::Failed => siphon_admin::AgentState::Failed,
             AgentState::Stopped => siphon_admin::AgentState::Stopped,
         },

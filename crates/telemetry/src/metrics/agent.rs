@@ -19,6 +19,8 @@ pub enum AgentState {
     Connecting,
     Running,
     Paused,
+    /// Connected, and its driver does not answer.
+    Stalled,
     /// Gave up; see the last error.
     Failed,
     /// Ended as asked.
@@ -26,13 +28,15 @@ pub enum AgentState {
 }
 
 impl AgentState {
-    pub const ALL: [Self; 5] = [Self::Connecting, Self::Running, Self::Paused, Self::Failed, Self::Stopped];
+    pub const ALL: [Self; 6] =
+        [Self::Connecting, Self::Running, Self::Paused, Self::Stalled, Self::Failed, Self::Stopped];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Stalled => "stalled",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }
@@ -113,7 +117,7 @@ pub struct AgentMetrics {
     waiting: IntGauge,
     age_since_sent: Histogram,
     age_since_taken: Histogram,
-    states: [IntGauge; 5],
+    states: [IntGauge; AgentState::ALL.len()],
     reconnects: IntCounter,
     lag: Lag,
     pipe: PipeMetrics,

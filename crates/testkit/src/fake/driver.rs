@@ -188,8 +188,7 @@ enum Filled {
 fn fill(broker: &Arc<Shared>, batch: &mut Batch) -> Result<Filled, Error> {
     let mut is_filled = false;
     if let Some(reason) = broker.state.look(|state| state.faults.lost.clone()) {
-        mend(broker, batch, reason)?;
-        is_filled = true;
+        is_filled = mend(broker, batch, reason)?;
     }
     let room = batch.room();
     let (notices, messages, due) = broker.state.change(|state| {
@@ -214,15 +213,22 @@ fn fill(broker: &Arc<Shared>, batch: &mut Batch) -> Result<Filled, Error> {
     })
 }
 
-/// The connection is gone: self-healing drivers report it and connect again, others end.
-fn mend(broker: &Arc<Shared>, batch: &mut Batch, reason: String) -> Result<(), Error> {
+/// The connection is gone: self-healing drivers report it, once, and connect again unless they are refused; others end.
+/// True: there is something to report.
+fn mend(broker: &Arc<Shared>, batch: &mut Batch, reason: String) -> Result<bool, Error> {
     if !broker.state.look(|state| state.can(Capabilities::SELF_HEALING)) {
         return Err(Error::connection(reason));
     }
-    batch.lost(broker.state.look(|state| state.generation), reason);
-    let generation = broker.change(State::connect)?;
-    batch.connected(generation);
-    Ok(())
+    let is_known = broker.state.change(|state| std::mem::replace(&mut state.is_loss_reported, true));
+    if !is_known {
+        batch.lost(broker.state.look(|state| state.generation), reason);
+    }
+    let is_refused = broker.state.look(|state| state.faults.refuse.is_some());
+    if !is_refused {
+        let generation = broker.change(State::connect)?;
+        batch.connected(generation);
+    }
+    Ok(!is_known || !is_refused)
 }
 
 fn message(broker: &Arc<Shared>, outbound: Outbound) -> Message {

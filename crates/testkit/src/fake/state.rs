@@ -22,6 +22,8 @@ pub struct State {
     /// Connections that said goodbye.
     pub goodbyes: u64,
     pub is_connected: bool,
+    /// The driver has told that the connection is gone.
+    pub(super) is_loss_reported: bool,
     pub pings: u64,
     pub pauses: Vec<bool>,
     /// Sizes of the calls of `settle`.
@@ -75,6 +77,7 @@ impl State {
             connects: 0,
             goodbyes: 0,
             is_connected: false,
+            is_loss_reported: false,
             pings: 0,
             pauses: Vec::new(),
             settle_calls: Vec::new(),
@@ -122,6 +125,7 @@ impl State {
             return Err(refusal.clone());
         }
         self.faults.lost = None;
+        self.is_loss_reported = false;
         self.connects += 1;
         self.generation += 1;
         self.next_tag = 0;

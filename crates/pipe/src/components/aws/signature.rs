@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::credentials::Credentials;
-use crate::http::{Outgoing, host};
+use crate::http::{Outgoing, host_of};
 use crate::percent;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -82,7 +82,7 @@ fn signed_headers(call: &Outgoing) -> Vec<(String, String)> {
         .filter(is_signed)
         .map(|name| (name.as_str().to_owned(), joined(&call.headers, name)))
         .collect();
-    let host = call.url.authority().map(host).and_then(|host| host.to_str().map(str::to_owned).ok());
+    let host = host_of(&call.url).and_then(|host| host.to_str().map(str::to_owned).ok());
     headers.push((HOST.as_str().to_owned(), host.unwrap_or_default()));
     headers.sort();
     headers

@@ -1,0 +1,36 @@
+//! Events from Apache Kafka and brokers that speak its protocol.
+//!
+//! [`config`] with [`start`], [`tls`], [`sasl`] (what an agent writes), [`properties`] (the same in librdkafka's words),
+//! [`check`] (what is wrong with it), [`connect`] (getting there), [`session`] with [`watcher`] (the client and what it says),
+//! [`consume`] with [`assign`], [`readers`], [`chores`] (events out), [`books`] and [`tracker`] (what may be committed),
+//! [`settle`] (verdicts in), [`publish`] (events in), [`error`] (what went wrong, and what to do).
+
+#![forbid(unsafe_code)]
+
+mod assign;
+mod books;
+mod check;
+mod chores;
+mod config;
+mod connect;
+mod consume;
+mod error;
+mod message;
+mod properties;
+mod publish;
+mod readers;
+mod sasl;
+mod session;
+mod settle;
+mod start;
+mod tls;
+mod tracker;
+mod watcher;
+
+/// KrakenD's namespace key.
+const KEYS: &[&str] = &["async/kafka"];
+
+/// How logs call it.
+const LABEL: &str = "Kafka";
+
+siphon_sdk::export_plugin!(siphon_sdk::source::<connect::Group>(), siphon_sdk::sink::<publish::Publisher>());

@@ -1,0 +1,139 @@
+//! The pipe by itself: what an event costs in it, on one thread, against HTTP backends on other threads. What those use is
+//! not counted; every kind of pipe is measured in turn, round by round, so that a busy machine is busy for all.
+
+mod backend;
+
+use std::error::Error;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use siphon_config::Document;
+use siphon_config::catalogue::{Catalogue, Entry, Kind, Level, UnknownKeys};
+use siphon_pipe::{Pipe, Request, component_table};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::process::thread_cpu;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Rounds of each pipe; the median counts.
+const ROUNDS: usize = 9;
+
+/// Events in the pipe at once.
+const WORKERS: usize = 16;
+
+const EVENT: &str = r#"{"id": 7, "kind": "order", "lines": [{"sku": "a-1", "count": 2}, {"sku": "b-2", "count": 1}]}"#;
+
+const THREE: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "a"},
+    {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "b"},
+    {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "c"}"#;
+
+/// A name, the `backend` list, and the `proxy` of the agent. `HOST` is the backend. The first one is what the others are
+/// compared with.
+const PIPES: [(&str, &str, &str); 7] = [
+    ("1 backend", r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}"#, ""),
+    ("3 parallel", THREE, ""),
+    ("3 sequential", THREE, r#""sequential": true"#),
+    ("10 KiB of JSON", r#"{"host": ["HOST"], "url_pattern": "/json", "method": "POST"}"#, ""),
+    (
+        "10 KiB of JSON, allow + mapping + group",
+        r#"{"host": ["HOST"], "url_pattern": "/json", "method": "POST", "group": "order",
+            "allow": ["id", "customer.name", "rows"], "mapping": {"id": "number"}}"#,
+        "",
+    ),
+    ("10 KiB of XML", r#"{"host": ["HOST"], "url_pattern": "/xml", "method": "POST", "encoding": "xml"}"#, ""),
+    (
+        "static, nobody is called",
+        r#"{"method": "POST", "extra_config": {"backend/static": {"data": {"ok": true}}}}"#,
+        "",
+    ),
+];
+
+pub fn run(events: usize) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let host = format!("http://{}", backend::start()?);
+    let pipes: Vec<Pipe> = PIPES
+        .iter()
+        .map(|(_, backends, proxy)| pipe(&backends.replace("HOST", &host), proxy))
+        .collect::<Result<_>>()?;
+    for pipe in &pipes {
+        measured(&runtime, pipe, events / 10 + 1)?;
+    }
+    let mut costs = vec![Vec::new(); pipes.len()];
+    for _ in 0..ROUNDS {
+        for (pipe, costs) in pipes.iter().zip(&mut costs) {
+            costs.push(measured(&runtime, pipe, events)?);
+        }
+    }
+    println!("the pipe by itself, {ROUNDS} rounds of {events} events, {WORKERS} at once, one thread; medians");
+    println!("{:<42} {:>12} {:>8}", "", "CPU us/event", "ratio");
+    let medians: Vec<_> = costs.into_iter().map(median).collect();
+    for ((name, ..), cost) in PIPES.iter().zip(&medians) {
+        println!(
+            "{name:<42} {:>12.1} {:>7.2}x",
+            cost.as_secs_f64() * 1e6,
+            cost.as_secs_f64() / medians[0].as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
+fn median(mut costs: Vec<Duration>) -> Duration {
+    costs.sort();
+    costs[costs.len() / 2]
+}
+
+/// CPU time of one event, of this thread alone.
+fn measured(runtime: &Runtime, pipe: &Pipe, events: usize) -> Result<Duration> {
+    let before = thread_cpu();
+    let failed = runtime.block_on(async {
+        let runs =
+            stream::iter(0..events).map(|_| pipe.run(Request::new(EVENT), Instant::now() + Duration::from_secs(60)));
+        let failures = runs.buffer_unordered(WORKERS).filter_map(async |reply| reply.error);
+        std::pin::pin!(failures).next().await
+    });
+    match failed {
+        None => Ok((thread_cpu() - before) / u32::try_from(events)?),
+        Some(error) => Err(error.to_string().into()),
+    }
+}
+
+fn pipe(backends: &str, proxy: &str) -> Result<Pipe> {
+    let agent = format!(
+        r#"{{"name": "x", "consumer": {{"topic": "x"}}, "backend": [{backends}], "extra_config": {{"bench": {{}}, "proxy": {{{proxy}}}}}}}"#
+    );
+    let file = format!(r#"{{"version": 3, "async_agent": [{agent}]}}"#);
+    let listed =
+        |problems: Vec<siphon_config::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let checked = Document::parse("bench.json", &file).map_err(listed)?.check(&catalogue());
+    let config = checked.config.ok_or_else(|| listed(checked.problems))?;
+    let agent = config.agents.first().ok_or("no agent")?;
+    Ok(Pipe::build(agent, &config.service.http).map_err(listed)?)
+}
+
+/// The components of the pipe, and a driver that nobody asks for anything.
+fn catalogue() -> Catalogue {
+    let entry = |keys, level, kind| Entry {
+        keys,
+        level,
+        kind,
+        schema: None,
+        unknown_keys: UnknownKeys::Refuse,
+        effect: String::new(),
+        origin: String::new(),
+    };
+    let components = component_table().iter().map(|component| {
+        let level = match component.level {
+            siphon_pipe::Level::Agent => Level::Agent,
+            siphon_pipe::Level::Backend => Level::Backend,
+        };
+        let kind = match component.build {
+            siphon_pipe::Build::Transport(_) => Kind::Transport,
+            _ => Kind::Component,
+        };
+        entry(component.namespaces.iter().map(|key| (*key).to_owned()).collect(), level, kind)
+    });
+    let driver = entry(vec!["bench".into()], Level::Agent, Kind::Driver);
+    Catalogue { entries: components.chain([driver]).collect(), plugin_folder: None }
+}

@@ -1,0 +1,94 @@
+//! A real Kafka: the one that all tests share, or one of a test's own, to be ended at will.
+
+use std::collections::BTreeMap;
+use std::process::{Output, Stdio};
+
+use siphon_testkit::artifacts;
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Broker {
+    /// `None`: shared, and not ours to end.
+    instance: Option<&'static str>,
+    variables: BTreeMap<String, String>,
+}
+
+impl Broker {
+    /// The one that `cargo xtask test` or `cargo xtask brokers run` has started.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn shared() -> Self {
+        let ours = std::env::vars().filter(|(name, _)| name.starts_with("SIPHON_TEST_"));
+        let broker = Self { instance: None, variables: ours.collect() };
+        assert!(
+            broker.variables.contains_key("SIPHON_TEST_KAFKA"),
+            "no broker; run this with: cargo xtask brokers run --only kafka -- cargo test -p siphon-tests --test e2e_kafka"
+        );
+        broker
+    }
+
+    /// One of the test's own. Stopped when dropped.
+    pub fn own(instance: &'static str) -> Self {
+        let mut broker = Self { instance: Some(instance), variables: BTreeMap::new() };
+        broker.start();
+        broker
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.variables["SIPHON_TEST_KAFKA"]
+    }
+
+    /// The TLS listener's address and the folder of its certificates, where this broker has one.
+    pub fn tls(&self) -> Option<(&str, &str)> {
+        Some((self.variable("SIPHON_TEST_KAFKA_TLS")?, self.variable("SIPHON_TEST_KAFKA_CERTIFICATES")?))
+    }
+
+    /// The address of the listener where one logs in as `siphon`, where this broker has one.
+    pub fn sasl(&self) -> Option<&str> {
+        self.variable("SIPHON_TEST_KAFKA_SASL")
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let value = self.variables.get(name).map(String::as_str);
+        if value.is_none() {
+            eprintln!("skipped: {name} names no listener");
+        }
+        value
+    }
+
+    /// Starts it again, at the same address.
+    pub fn start(&mut self) {
+        let output = self.task("up");
+        let lines = String::from_utf8(output.stdout).expect("text");
+        let pairs = lines.lines().filter_map(|line| line.split_once('='));
+        self.variables = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.task("kill");
+    }
+
+    #[track_caller]
+    fn task(&self, task: &str) -> Output {
+        let mut command = artifacts::cargo();
+        command.args(["xtask", "brokers", task, "--only", "kafka"]);
+        if let Some(instance) = self.instance {
+            command.args(["--instance", instance]);
+        }
+        let output = command.stderr(Stdio::inherit()).output().expect("cargo starts");
+        assert!(output.status.success(), "brokers {task}: {}", output.status);
+        output
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.instance.is_some() {
+            self.task("down");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The whole program on a real Kafka. `cargo xtask brokers run --only kafka -- cargo test -p siphon-tests --test e2e_kafka`
+
+mod broker;
+mod errors;
+mod examples;
+mod gaps;
+mod lab;
+mod load;
+mod login;
+mod outages;
+mod outcomes;
+mod publish;
+mod sharing;
+mod start;
+mod topic;
+mod topics;

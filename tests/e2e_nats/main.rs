@@ -1,0 +1,16 @@
+//! The whole program on a real NATS server. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_nats`
+
+mod errors;
+mod examples;
+mod jwt;
+mod lab;
+mod load;
+mod logins;
+mod outages;
+mod outcomes;
+mod plain;
+mod server;
+mod sharing;
+mod stream;
+mod tls;
+mod verdicts;
