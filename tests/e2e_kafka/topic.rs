@@ -86,18 +86,23 @@ impl Topic {
     }
 
     fn send<P: AsRef<str>>(&self, records: impl Iterator<Item = (P, i32)>) {
-        self.runtime.block_on(async {
-            let mut confirms = Vec::new();
-            for (payload, partition) in records {
-                let payload = payload.as_ref();
-                let record = FutureRecord::to(&self.name).partition(partition).key(payload).payload(payload);
-                confirms
-                    .push(self.producer.send_result(record).map_err(|(error, _)| error).expect("a place in the queue"));
-            }
-            for confirm in confirms {
-                confirm.await.expect("an answer").map_err(|(error, _)| error).expect("taken");
-            }
-        });
+        let records: Vec<_> = records.collect();
+        // Fewer than the client's queue takes.
+        for part in records.chunks(10_000) {
+            self.runtime.block_on(self.send_part(part));
+        }
+    }
+
+    async fn send_part<P: AsRef<str>>(&self, records: &[(P, i32)]) {
+        let mut confirms = Vec::new();
+        for (payload, partition) in records {
+            let payload = payload.as_ref();
+            let record = FutureRecord::to(&self.name).partition(*partition).key(payload).payload(payload);
+            confirms.push(self.producer.send_result(record).map_err(|(error, _)| error).expect("a place in the queue"));
+        }
+        for confirm in confirms {
+            confirm.await.expect("an answer").map_err(|(error, _)| error).expect("taken");
+        }
     }
 
     /// Publishes one record with a key and headers.

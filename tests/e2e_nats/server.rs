@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
+use siphon_testkit::artifacts;
 use siphon_tests::eventually;
 use tempfile::TempDir;
 
@@ -13,6 +15,25 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("no {name}; run this with: cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_nats")
     })
+}
+
+/// The server's program: the task that starts brokers knows it.
+fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        const NAME: &str = "SIPHON_TEST_NATS_PROGRAM";
+        std::env::var(NAME).unwrap_or_else(|_| {
+            let task = |action: &str| {
+                let mut command = artifacts::cargo();
+                command.args(["xtask", "brokers", action, "--only", "nats", "--instance", "ask"]);
+                command.stderr(Stdio::inherit()).output().expect("cargo starts").stdout
+            };
+            let lines = String::from_utf8(task("up")).expect("text");
+            task("down");
+            let path = lines.lines().find_map(|line| line.strip_prefix(NAME)?.strip_prefix('='));
+            path.expect("the task knows the program").to_owned()
+        })
+    });
+    &PROGRAM
 }
 
 /// `nats://127.0.0.1:PORT` of the shared server.
@@ -74,7 +95,7 @@ impl Server {
 
     /// Starts it, again at the same address; returns when it listens.
     pub fn start(&mut self) {
-        let mut command = Command::new(variable("SIPHON_TEST_NATS_PROGRAM"));
+        let mut command = Command::new(program());
         command.arg("-c").arg("nats.conf").current_dir(self.folder.path()).stdin(Stdio::null());
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a log");
         command.stderr(log.try_clone().expect("a log")).stdout(log);

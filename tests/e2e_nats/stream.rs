@@ -56,6 +56,13 @@ impl Client {
         self.runtime.block_on(self.jetstream.query_account()).is_ok()
     }
 
+    /// A stream that takes the subjects `NAME.>`.
+    pub fn create_stream(&self, name: &str) {
+        let subjects = vec![format!("{name}.>")];
+        let config = Config { name: name.to_owned(), subjects, ..Config::default() };
+        self.runtime.block_on(self.jetstream.create_stream(config)).expect("a stream");
+    }
+
     /// Publishes to a plain subject; returns when the server has it.
     pub fn tell(&self, subject: &str, payload: &str) {
         self.runtime.block_on(async {
@@ -94,9 +101,7 @@ pub struct Stream {
 impl Stream {
     pub fn new(url: &str, name: &str) -> Self {
         let stream = Self { name: unique(name), url: url.to_owned(), client: Client::of(url) };
-        let subjects = vec![format!("{}.>", stream.name)];
-        let config = Config { name: stream.name.clone(), subjects, ..Config::default() };
-        stream.client.runtime.block_on(stream.client.jetstream.create_stream(config)).expect("a stream");
+        stream.client.create_stream(&stream.name);
         stream
     }
 

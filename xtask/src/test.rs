@@ -1,12 +1,13 @@
 //! `test`: everything that shows that siphon works.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::brokers::Started;
 use crate::build::{self, Built};
 use crate::cargo::{self, Profile};
-use crate::error::{Result, TaskError};
+use crate::error::{Context, Result, TaskError};
 use crate::steps::{Outcome, Steps};
 
 /// Executable cases of the pipe that this version has to pass, below the folder of the cases.
@@ -15,10 +16,32 @@ const CASES: &[&str] = &[
     "pipeline/concurrent",
     "pipeline/config",
     "pipeline/encoding",
+    "pipeline/errors",
     "pipeline/filters",
+    "pipeline/flatmap",
+    "pipeline/graphql",
+    "pipeline/headers",
     "pipeline/hosts",
+    "pipeline/merge",
+    "pipeline/sequential",
     "pipeline/shadow",
+    "pipeline/static",
 ];
+
+/// Cases in those folders that are left out, and why.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("flatmap-agent-level-details", "its description and its expectation contradict each other"),
+    ("graphql-query-param", LUA),
+    ("headers-content-length-by-script", LUA),
+    ("headers-input-headers-empty", LUA),
+    ("headers-input-headers-none", LUA),
+    ("headers-metadata-not-in-script", LUA),
+    ("headers-set-by-script", LUA),
+    ("headers-user-agent-by-script", LUA),
+    ("sequential-propagated-nested", LUA),
+];
+
+const LUA: &str = "needs Lua, which is not in this version";
 
 /// Build once, start the brokers, run the tests of all crates, the loom model and the executable cases
 #[derive(Debug, clap::Args)]
@@ -82,10 +105,26 @@ fn cases(built: &Built) -> Outcome {
     run_cases(built, &folder, &runner).into()
 }
 
-fn run_cases(built: &Built, folder: &std::path::Path, runner: &PathBuf) -> Result<()> {
+fn run_cases(built: &Built, folder: &Path, runner: &Path) -> Result<()> {
     let mut command = Command::new("python3");
     command.arg(runner).arg("--bin").arg(built.binary()?).arg("--plugins").arg(&built.folder);
-    cargo::run(command.args(CASES.iter().map(|case| folder.join(case))))
+    for (name, why) in LEFT_OUT {
+        println!("left out: {name}: {why}");
+    }
+    cargo::run(command.args(cases_in(folder)?))
+}
+
+fn cases_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for topic in CASES.iter().map(|case| folder.join(case)) {
+        for entry in fs::read_dir(&topic).at("read", &topic)? {
+            files.push(entry.at("read", &topic)?.path());
+        }
+    }
+    let name = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    files.retain(|file| !LEFT_OUT.iter().any(|(left_out, _)| *left_out == name(file)));
+    files.sort();
+    Ok(files)
 }
 
 fn has_python() -> bool {

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use crate::error::PipeError;
 
-/// At least one for which calls are meant; a host that stands several times gets as many calls.
+/// A host that stands several times gets as many calls.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     list: Vec<Host>,
+    have_choice: bool,
     next: AtomicUsize,
     /// The zero of [`Host::rests_until`].
     started: Instant,
@@ -43,7 +44,8 @@ impl Hosts {
                 host.fixed = Some(host.url(path).map_err(|error| error.to_string())?);
             }
         }
-        Ok(Self { list, next: AtomicUsize::new(first), started: Instant::now() })
+        let have_choice = list.iter().any(|host| !host.is_at(&list[0]));
+        Ok(Self { list, have_choice, next: AtomicUsize::new(first), started: Instant::now() })
     }
 
     pub fn have_tls(&self) -> bool {
@@ -51,7 +53,7 @@ impl Hosts {
     }
 
     pub fn have_choice(&self) -> bool {
-        self.list.iter().any(|host| !host.is_at(&self.list[0]))
+        self.have_choice
     }
 
     pub fn shown(&self) -> Vec<String> {

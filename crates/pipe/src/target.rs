@@ -146,11 +146,9 @@ impl Target {
         self.current().map(|hosts| hosts.others(url)).unwrap_or_default()
     }
 
-    /// A host that could not be connected to is passed over for a while.
-    pub fn note_failure(&self, url: &Uri, error: &PipeError) {
-        if let PipeError::Connect { .. } = error
-            && let Some(hosts) = self.current()
-        {
+    /// The host of `url` could not be connected to: it is passed over for a while.
+    pub fn pass_over(&self, url: &Uri) {
+        if let Some(hosts) = self.current() {
             hosts.rest(url, Instant::now() + REST);
         }
     }

@@ -50,6 +50,21 @@ async fn a_call_that_may_have_arrived_goes_elsewhere_only_if_it_may_be_made_twic
 }
 
 #[tokio::test]
+async fn a_host_that_redirects_to_where_nobody_is_may_have_done_its_work() {
+    let location = format!("Location: http://{}/", nobody().await);
+    let away = move |_: &support::Seen| reply(303, &[&location], "");
+    let hosts = [Server::start(away.clone()).await, Server::start(away).await];
+    let pipe = loaded::pipe(&backend(&[hosts[0].url(), hosts[1].url()], "POST"));
+    for calls in 1..=2 {
+        let reply = run(&pipe, "").await;
+        assert!(error(&reply).contains("connection refused"), "{}", error(&reply));
+        assert_eq!(hosts[0].seen().len() + hosts[1].seen().len(), calls);
+    }
+    // Neither is passed over for it.
+    assert_eq!((hosts[0].seen().len(), hosts[1].seen().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_status_is_an_answer_and_asks_no_other_host() {
     let hosts = [Server::start(|_| reply(503, &[], "")).await, Server::start(|_| reply(503, &[], "")).await];
     let reply = run(&loaded::pipe(&backend(&[hosts[0].url(), hosts[1].url()], "GET")), "{}").await;

@@ -84,6 +84,18 @@ pub fn url(url: &str) -> String {
 /// A value that somebody wrote, which may be a URL that is none. A password may hold any character, so everything up to
 /// the last `@` is taken for one: too much is hidden where an `@` stands in the path or the query.
 pub fn written(value: &str) -> String {
+    // What is hidden may have held the `://` that made the rest look like a URL.
+    let mut shown = written_once(value);
+    loop {
+        let again = written_once(&shown);
+        if again == shown {
+            return shown;
+        }
+        shown = again;
+    }
+}
+
+fn written_once(value: &str) -> String {
     let is_login = |before: &str| before.contains(':') && !value.contains("://");
     if let Some((_, after)) = value.rsplit_once('@').filter(|(before, _)| is_login(before)) {
         return format!("{HIDDEN}@{after}"); // a login before a host whose scheme is missing or broken
@@ -255,6 +267,12 @@ mod tests {
         assert_eq!(message(text), "x://a:***@c and y://d:***@f, then </?token=***> '/?sig=***' done");
         let status = "invalid status code 500 [POST /a?q=1]: http://h/a?q=1";
         assert_eq!(message(status), status);
+    }
+
+    #[test]
+    fn what_is_hidden_may_have_made_the_rest_look_like_a_url() {
+        let once = written("&:@token=://");
+        assert_eq!((once.as_str(), written(&once)), ("***@token=***", once.clone()));
     }
 
     proptest! {

@@ -5,4 +5,11 @@ mod amqp;
 #[path = "../../e2e_amqp/broker.rs"]
 #[allow(dead_code, reason = "the tests of the whole program use the rest")]
 mod broker;
+mod nats;
+#[path = "../../e2e_nats/server.rs"]
+#[allow(dead_code, reason = "the tests of the whole program use the rest")]
+mod server;
 mod sqlite;
+#[path = "../../e2e_nats/stream.rs"]
+#[allow(dead_code, reason = "the tests of the whole program use the rest")]
+mod stream;

@@ -55,8 +55,12 @@ impl HttpCall {
             call.connect_by = (hosts > 1).then(|| now + context.deadline.saturating_duration_since(now) / hosts);
             let result = self.exchange.exchange(call.clone(), context).await;
             let Err(error) = &result else { return result };
-            self.target.note_failure(&call.url, error);
-            match others.next().filter(|_| may_go_elsewhere(error, &call.method)) {
+            let is_unreached = was_unreached(error, &call);
+            if is_unreached {
+                self.target.pass_over(&call.url);
+            }
+            let may_repeat = is_broken(error) && call.method.is_idempotent();
+            match others.next().filter(|_| is_unreached || may_repeat) {
                 Some(url) => call.url = url,
                 None => return result,
             }
@@ -64,12 +68,14 @@ impl HttpCall {
     }
 }
 
-fn may_go_elsewhere(error: &PipeError, method: &Method) -> bool {
-    match error {
-        PipeError::Connect { .. } => true,
-        PipeError::Transport { .. } | PipeError::HeadersTimedOut { .. } => method.is_idempotent(),
-        _ => false,
-    }
+/// Whether the call's own host could not be connected to. Where a redirect led to, or who was asked for a token, says
+/// nothing about the host: it may have done its work.
+fn was_unreached(error: &PipeError, call: &Outgoing) -> bool {
+    matches!(error, PipeError::Connect { call: failed, .. } if *failed == call.call())
+}
+
+fn is_broken(error: &PipeError) -> bool {
+    matches!(error, PipeError::Connect { .. } | PipeError::Transport { .. } | PipeError::HeadersTimedOut { .. })
 }
 
 /// What becomes of a reply whose status is no success.

@@ -7,7 +7,7 @@ mod reply;
 mod serve;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,9 +36,18 @@ pub struct Log {
     pub connections: usize,
     /// Connections and listeners that are open.
     open: usize,
+    /// How many requests came for each path: looking through all would take longer with each.
+    by_path: HashMap<String, usize>,
 }
 
 impl Log {
+    /// Counts a request for `path`; which one it is, from 1.
+    fn count(&mut self, path: &str) -> usize {
+        let count = self.by_path.entry(path.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
     /// Bodies of the requests for `path`, as text.
     pub fn bodies(&self, path: &str) -> Vec<String> {
         let requests = self.requests.iter().filter(|request| request.path == path);

@@ -86,7 +86,7 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn begin(shared: &'a Shared, mut request: Request) -> Self {
         shared.log.change(|log| {
-            request.nth = 1 + log.requests.iter().filter(|earlier| earlier.path == request.path).count();
+            request.nth = log.count(&request.path);
             log.requests.push(request.clone());
             log.running += 1;
             log.most_running = log.most_running.max(log.running);
