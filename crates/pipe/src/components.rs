@@ -3,10 +3,18 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+mod aws;
+mod aws_sigv4;
+mod circuit_breaker;
+mod client_credentials;
 pub(crate) mod graphql;
+mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
+mod lambda;
 pub(crate) mod proxy;
+mod rate_limit;
+mod renewed;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
@@ -29,8 +37,14 @@ static TABLE: &[Entry] = &[
     proxy::AGENT,
     proxy::BACKEND,
     graphql::ENTRY,
+    circuit_breaker::ENTRY,
+    rate_limit::ENTRY,
+    http_cache::ENTRY,
+    client_credentials::ENTRY,
+    aws_sigv4::ENTRY,
     http_client::ENTRY,
     http_failure::ENTRY,
+    lambda::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
 ];
@@ -147,8 +161,11 @@ pub struct Site<'s> {
     pub agent: &'s Agent,
     /// `None` at the agent's level.
     pub backend: Option<&'s Backend>,
-    /// The connections of the pipe.
+    /// The connections to the backend.
     pub client: &'s Arc<Client>,
+    /// The connections of the pipe as the service's settings make them, to whom else is asked. What a backend changes
+    /// about its own (`client_tls`, proxy, HTTP/2) does not count there.
+    pub service: &'s Arc<Client>,
 }
 
 /// Something built from a configuration, or all that is wrong with it.

@@ -59,6 +59,38 @@ pub enum PipeError {
         /// Its broker could not be reached, or went away.
         is_connection: bool,
     },
+    /// The backend's rate limit is used up. It was not called.
+    #[error("rate limit exceded")]
+    RateLimited {
+        /// Until the limit has room again.
+        retry_after: Duration,
+    },
+    /// The backend's circuit breaker is open. It was not called.
+    #[error("circuit breaker is open")]
+    BreakerOpen {
+        /// Until the breaker lets an event try.
+        retry_after: Duration,
+    },
+    /// The backend's circuit breaker waits for the one event that tries. It was not called.
+    #[error("too many requests")]
+    BreakerTrying,
+    /// There is no token or no credential for the call, and why. The backend was not called.
+    #[error("{call}: {reason}")]
+    Credential {
+        call: Call,
+        reason: String,
+        /// Who gives them could not be reached, or went away.
+        is_connection: bool,
+        retry_after: Option<Duration>,
+    },
+    /// AWS Lambda refused the call, or the function failed.
+    #[error("{reason}")]
+    Lambda {
+        reason: String,
+        /// That of the refusal; `None`: the function ran, and failed.
+        status: Option<u16>,
+        retry_after: Option<Duration>,
+    },
     #[error("no hosts available")]
     NoHosts,
     /// Service discovery found no host.
@@ -89,13 +121,19 @@ impl PipeError {
         match self {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
+            Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
-            Self::Plugin { is_connection: true, .. } => FailureKind::Connect,
+            Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
+                FailureKind::Connect
+            }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
             Self::Invalid { .. } => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
                 FailureKind::Other
             }
+            // Not the backend's word on the event: no outcome of a status may give it up.
+            Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => FailureKind::Other,
+            Self::Credential { .. } | Self::Lambda { .. } => FailureKind::Other,
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }
@@ -112,7 +150,10 @@ impl PipeError {
     /// failures one is enough.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Status { code, .. } => matches!(code, 408 | 429 | 500..=599),
+            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => {
+                matches!(code, 408 | 429 | 500..=599)
+            }
+            Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
             other => {
                 matches!(other.kind(), FailureKind::Timeout | FailureKind::Connect) || other.is_broken_connection()
@@ -124,10 +165,12 @@ impl PipeError {
         matches!(self, Self::Transport { .. })
     }
 
-    /// How long the backends asked to wait; of several the longest.
+    /// How long the backends asked to wait, or what stands before them; of several the longest.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::RateLimited { retry_after } | Self::BreakerOpen { retry_after } => Some(*retry_after),
+            Self::Credential { retry_after, .. } | Self::Lambda { retry_after, .. } => *retry_after,
             Self::Merge(parts) => parts.iter().filter_map(Self::retry_after).max(),
             _ => None,
         }
@@ -190,6 +233,9 @@ mod tests {
             (connect, "Post \"http://h:19/a\": dial tcp 127.0.0.1:19: connect: connection refused"),
             (PipeError::TimedOut, "context deadline exceeded"),
             (PipeError::NoHosts, "no hosts available"),
+            (PipeError::RateLimited { retry_after: Duration::ZERO }, "rate limit exceded"),
+            (PipeError::BreakerOpen { retry_after: Duration::ZERO }, "circuit breaker is open"),
+            (PipeError::BreakerTrying, "too many requests"),
             (PipeError::NoResponse, "invalid response"),
             (decode, "invalid character '<' looking for beginning of value at line 1, column 1 [GET /x]"),
             (
@@ -221,6 +267,7 @@ mod tests {
             (PipeError::TimedOut, true),
             (PipeError::NoHosts, true),
             (transport, true),
+            (PipeError::BreakerTrying, true),
             (invalid.clone(), false),
             (PipeError::Merge(vec![invalid.clone(), status(503, None)]), true),
             (PipeError::Merge(vec![invalid, status(404, None)]), false),
@@ -232,7 +279,9 @@ mod tests {
 
     #[test]
     fn of_several_failures_the_kinds_are_all_there_and_the_longest_wait_counts() {
+        let limited = PipeError::RateLimited { retry_after: Duration::from_secs(5) };
         let error = PipeError::Merge(vec![status(429, Some(3)), PipeError::TimedOut, status(503, Some(7))]);
+        assert_eq!(PipeError::Merge(vec![limited, status(503, None)]).retry_after(), Some(Duration::from_secs(5)));
         let kinds = [FailureKind::Status(429), FailureKind::Timeout, FailureKind::Status(503)];
         assert_eq!(error.kinds(), kinds);
         assert_eq!(error.kind(), kinds[0]);

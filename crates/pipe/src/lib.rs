@@ -31,6 +31,10 @@ mod pipe;
 mod place;
 mod reference;
 mod sequence;
+#[cfg(test)]
+#[path = "../tests/support/server.rs"]
+#[allow(dead_code, reason = "each test uses a part")]
+mod server;
 mod shadow;
 mod stage;
 mod target;

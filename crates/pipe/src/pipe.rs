@@ -128,7 +128,7 @@ impl Pipe {
 
 fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metrics: PipeMetrics) -> Checked<Pipe> {
     let calling = Calling::new(settings)?;
-    let site = Site { agent, backend: None, client: &calling.client };
+    let site = Site { agent, backend: None, client: &calling.client, service: &calling.client };
     let mut problems = Vec::new();
     let mut keep = |more: Vec<Problem>| problems.extend(more);
     let (mut members, mut backends) = (Vec::new(), Vec::new());

@@ -1,6 +1,9 @@
-//! The examples of docs/pipe.md are configurations that load and make a pipe, and replies become what the page says.
+//! The examples of docs/pipe.md and docs/components are configurations that load and make a pipe, and replies become what
+//! the pipe's page says.
 
 mod support;
+
+use std::path::Path;
 
 use siphon_pipe::Pipe;
 use support::settings::config;
@@ -9,7 +12,18 @@ use support::{Server, data, run};
 const PAGE: &str = include_str!("../../../docs/pipe.md");
 
 fn examples() -> Vec<&'static str> {
-    PAGE.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    examples_of(PAGE)
+}
+
+fn examples_of(page: &str) -> Vec<&str> {
+    page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Name and text of each page about a component.
+fn component_pages() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/components");
+    let files = std::fs::read_dir(folder).expect("the pages").map(|entry| entry.expect("a file").path());
+    files.map(|file| (file.display().to_string(), std::fs::read_to_string(&file).expect("a page"))).collect()
 }
 
 /// A whole file; an example that is none stands for an agent (it has `backend`), else for a backend.
@@ -29,11 +43,25 @@ fn file(example: &str) -> String {
 fn every_example_loads_and_makes_a_pipe() {
     let examples = examples();
     assert!(examples.len() >= 10, "{}", examples.len());
-    for example in examples {
-        let config = config(&file(example));
-        let built = Pipe::build(&config.agents[0], &config.service.http);
-        assert!(built.is_ok(), "{example}: {:?}", built.err());
+    examples.into_iter().for_each(makes_a_pipe);
+}
+
+#[test]
+fn every_page_about_a_component_has_an_example_that_makes_a_pipe() {
+    let pages = component_pages();
+    assert!(!pages.is_empty());
+    for (name, page) in &pages {
+        let examples = examples_of(page);
+        assert!(!examples.is_empty(), "{name}");
+        examples.into_iter().for_each(makes_a_pipe);
     }
+}
+
+#[track_caller]
+fn makes_a_pipe(example: &str) {
+    let config = config(&file(example));
+    let built = Pipe::build(&config.agents[0], &config.service.http);
+    assert!(built.is_ok(), "{example}: {:?}", built.err());
 }
 
 /// The example with `marker` in it, run against a server at its host with these replies.

@@ -193,3 +193,29 @@ async fn settings_that_cannot_work_are_refused_with_their_place() {
         assert!(problem.path.ends_with(path) && problem.message.contains(message), "{client_tls}: {problem:?}");
     }
 }
+
+#[tokio::test]
+async fn a_token_comes_over_tls_from_a_server_whose_certificate_is_checked() {
+    let authority = Authority::new("ours");
+    let acceptor = authority.server(&["localhost"]);
+    let script = |seen: &support::Seen| match seen.target.as_str() {
+        "/token" => json("{\"access_token\":\"T\"}"),
+        _ if seen.header("authorization") == Some("Bearer T") => json("{\"ok\":1}"),
+        _ => reply(401, &[], ""),
+    };
+    let server = Server::start_with(script, move |stream| {
+        let acceptor = acceptor.clone();
+        async move { acceptor.accept(stream).await.ok() }
+    })
+    .await;
+    let host = format!("https://localhost:{}", server.address.port());
+    let token = format!(r#"{{"client_id": "a", "client_secret": "b", "token_url": "{host}/token"}}"#);
+    for (root, expected) in [(authority.root(), ""), (Authority::new("theirs").root(), "UnknownIssuer")] {
+        let one = support::component::with(backend(&host, "/api"), "auth/client-credentials", &token);
+        let settings = ClientSettings { extra_roots: vec![root], ..ClientSettings::from(&http()) };
+        let reply = run(&Pipe::build_with(&agent(vec![one]), settings).expect("a pipe"), "{}").await;
+        assert_eq!(error(&reply).is_empty(), expected.is_empty(), "{}", error(&reply));
+        assert!(error(&reply).contains(expected), "{}", error(&reply));
+    }
+    assert_eq!(server.seen().len(), 2);
+}

@@ -99,6 +99,24 @@ impl AgentFailed<'_> {
     }
 }
 
+/// A backend's circuit breaker opened, closed, or lets an event try.
+#[derive(Clone, Copy, Debug)]
+pub struct BreakerMoved<'a> {
+    /// As the configuration names the breaker; may be empty.
+    pub breaker: &'a str,
+    /// The `url_pattern` as written, without secrets.
+    pub backend: &'a str,
+    pub from: &'static str,
+    pub to: &'static str,
+}
+
+impl BreakerMoved<'_> {
+    pub fn emit(&self, label: &Label) {
+        let Self { breaker, backend, from, to } = *self;
+        log!(warn, label, { breaker, backend, from, to, } "circuit breaker moved");
+    }
+}
+
 /// One event failed in the pipe. Written through a [`FailureLog`].
 #[derive(Clone, Copy, Debug)]
 pub struct EventFailed<'a> {

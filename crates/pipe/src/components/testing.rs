@@ -24,7 +24,7 @@ pub fn with_site<T>(build: impl FnOnce(&Site<'_>) -> T) -> T {
 
 pub fn with_backend<T>(backend: &Backend, build: impl FnOnce(&Site<'_>) -> T) -> T {
     let (agent, client) = (fixture::agent(Vec::new()), Arc::new(Client::new(ClientSettings::from(&fixture::http()))));
-    build(&Site { agent: &agent, backend: Some(backend), client: &client })
+    build(&Site { agent: &agent, backend: Some(backend), client: &client, service: &client })
 }
 
 /// Pushes a request through, with all the time of the test.

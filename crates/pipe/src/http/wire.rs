@@ -99,6 +99,11 @@ fn headers(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> HeaderM
     headers
 }
 
+/// The value of `Host` in calls to `url`: without user and password.
+pub(crate) fn host_of(url: &Uri) -> Option<HeaderValue> {
+    Peer::of(url).map(|peer| host(&peer.authority))
+}
+
 fn host(authority: &Authority) -> HeaderValue {
     HeaderValue::from_str(authority.as_str()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
 pub mod certificates;
+pub mod component;
 pub mod loaded;
 pub mod model;
 pub mod server;

@@ -98,7 +98,7 @@ fn part(settings: &str) -> Checked<Part> {
     let (agent, client) =
         (agent(vec![backend("http://h", "/")]), crate::http::ClientSettings::from(&crate::fixture::http()));
     let client = std::sync::Arc::new(crate::http::Client::new(client));
-    let site = Site { agent: &agent, backend: agent.backends.first(), client: &client };
+    let site = Site { agent: &agent, backend: agent.backends.first(), client: &client, service: &client };
     let mut part = Part::default();
     build_backend(&component(settings), &site, &mut part).map(|()| part)
 }
