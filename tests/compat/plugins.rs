@@ -15,8 +15,11 @@ fn each_library_is_shown_with_what_it_registers() {
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert!(lines[0].starts_with("siphon-plugin-sqlite ") && lines[0].contains("plugins/"), "{lines:?}");
     assert!(lines[1].starts_with("  plugin ABI 1, siphon-sdk ") && lines[1].contains(", rustc "), "{lines:?}");
-    let components =
-        ["  source async/sqlite [SQLite]", "  sink async/sqlite [SQLite]", "  backend backend/sqlite/publisher [SQLite]"];
+    let components = [
+        "  source async/sqlite [SQLite]",
+        "  sink async/sqlite [SQLite]",
+        "  backend backend/sqlite/publisher [SQLite]",
+    ];
     assert_eq!(lines[2..], components);
     assert_eq!(run(&lab, &["plugins", "list", "--plugins", "plugins"]), ran);
 }

@@ -7,6 +7,10 @@ use siphon_tests::{Lab, agent, config, with};
 /// An agent that takes from the queue `orders` and publishes to the queue `shipped` of `file`.
 fn bridge(file: &str) -> Value {
     let publisher = json!({"path": file, "queue": "shipped", "topic": "done.{topic}", "key": "{message_id}"});
+    publishing(publisher)
+}
+
+fn publishing(publisher: Value) -> Value {
     with(agent("orders", ""), json!({"backend": [{"extra_config": {"backend/sqlite/publisher": publisher}}]}))
 }
 
@@ -38,7 +42,7 @@ fn an_event_goes_from_queue_to_queue_and_is_acknowledged_when_it_is_stored() {
 
 #[test]
 fn an_event_whose_publish_fails_comes_back() {
-    let lab = Lab::new(&config([bridge("later/events.db")]));
+    let lab = Lab::new(&config([publishing(json!({"path": "later/events.db", "queue": "shipped"}))]));
     lab.publish("orders", ["hello"]);
     let mut siphon = lab.start();
     siphon.wait_for_log(&["event failed", "attempt=2", "backend/sqlite/publisher: "]);
@@ -52,9 +56,7 @@ fn an_event_whose_publish_fails_comes_back() {
 #[test]
 fn settings_of_a_publisher_are_refused_with_their_place() {
     let publisher = json!({"path": "events.db", "queue": "shipped", "topic": "a.#"});
-    let agent =
-        with(agent("orders", ""), json!({"backend": [{"extra_config": {"backend/sqlite/publisher": publisher}}]}));
-    let lab = Lab::new(&config([agent]));
+    let lab = Lab::new(&config([publishing(publisher)]));
     let ran = lab.siphon(&lab.arguments("check", &[]));
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(ran.stderr.contains("backend[0].extra_config.backend/sqlite/publisher.topic: is a pattern"), "{ran:?}");

@@ -38,7 +38,7 @@ fn example(name: &str) -> String {
 #[test]
 fn the_examples_do_what_they_say() {
     check(&example("amqp.json"), ("orders", "orders-siphon", "shop"), "order.created.eu");
-    check(&example("amqp-bridge.json"), ("orders", "orders", "shop"), "order.created");
+    check(&example("amqp-bridge.json"), ("orders", "incoming-orders", "shop"), "order.created");
     check(&example("amqp-dead-letter.json"), ("billing", "invoices", "accounting"), "invoice.overdue.long");
 }
 

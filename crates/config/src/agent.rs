@@ -8,7 +8,6 @@ use crate::components::Components;
 use crate::delivery;
 use crate::driver;
 use crate::model::{Agent, BackoffStrategy, Component, Delivery, Driver};
-use crate::pattern::canonical_header;
 use crate::problem::Severity;
 use crate::root::{Inherited, without_effect};
 use crate::section::{Field, Section};
@@ -85,7 +84,7 @@ fn read<'a>(section: Section<'a>, name: String, components: &Components<'a>, inh
     let max_retries = max_retries(&forms);
     let backoff = backoff(&forms);
     let health_interval = health_interval(&forms);
-    let input_headers = section.texts("input_headers").iter().map(|name| canonical_header(name)).collect();
+    let input_headers = backend::header_names(&section);
     let backends = backend::read_all(&section, components, inherited);
     encoding(&section);
     without_effect(&section, &WITHOUT_EFFECT);

@@ -57,6 +57,19 @@ const PARAMS: [&str; 23] = [
     "timestamp",
 ];
 
+/// `input_headers`, spelt as HTTP spells them; `*` stands for all, and the empty name for none.
+pub(crate) fn header_names(section: &Section<'_>) -> Vec<String> {
+    let items = section.field("input_headers").map(|field| field.items()).unwrap_or_default();
+    let name = |item: &Field<'_>| {
+        let name = item.read(weak::text)?;
+        if !name.bytes().all(is_token) {
+            item.error(format!("{} is no name of a header", item.shown()));
+        }
+        Some(canonical_header(&name))
+    };
+    items.iter().filter_map(name).collect()
+}
+
 /// Every backend of an agent. None at all is an error.
 pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
     let field = agent.field("backend");
@@ -96,7 +109,7 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
         deny: section.texts("deny"),
         mapping: mapping(&section),
         group: section.text("group").unwrap_or_default(),
-        input_headers: section.texts("input_headers").iter().map(|name| canonical_header(name)).collect(),
+        input_headers: header_names(&section),
         input_query_strings: section.texts("input_query_strings"),
         components: found.components,
     };

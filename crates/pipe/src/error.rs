@@ -195,7 +195,18 @@ pub struct Call {
 
 impl Call {
     pub fn new(method: &Method, url: &Uri) -> Self {
-        Self { method: method.clone(), url: redact::url(&url.to_string()) }
+        Self { method: method.clone(), url: shortened(redact::url(&url.to_string())) }
+    }
+}
+
+/// Characters of a URL in an error: what a reply has put into it may have any length.
+const SHOWN_LIMIT: usize = 500;
+
+/// A text that is shown, cut where it is too long.
+pub(crate) fn shortened(text: String) -> String {
+    match text.char_indices().nth(SHOWN_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -209,6 +220,14 @@ impl fmt::Display for Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_url_is_cut() {
+        let url = |length: usize| format!("http://h/{}", "ü".repeat(length));
+        let shown = shortened(url(20_000));
+        assert_eq!((shown.chars().count(), shown.ends_with("ü…")), (SHOWN_LIMIT + 1, true));
+        assert_eq!(shortened(url(400)), url(400));
+    }
 
     fn status(code: u16, seconds: Option<u64>) -> PipeError {
         let (method, url) = (Method::POST, "http://h/a?q=1".to_owned());

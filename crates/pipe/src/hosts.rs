@@ -7,7 +7,7 @@ use ::http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use siphon_telemetry::redact;
 use tokio::time::Instant;
 
-use crate::error::PipeError;
+use crate::error::{PipeError, shortened};
 
 /// A host that stands several times gets as many calls.
 #[derive(Debug)]
@@ -98,12 +98,11 @@ impl Hosts {
         }
     }
 
+    /// The host that `url` is at; none where several could be meant, which differ in their base path alone.
     fn position(&self, url: &Uri) -> Option<usize> {
-        self.list.iter().position(|host| {
-            url.scheme() == Some(&host.scheme)
-                && url.authority() == Some(&host.authority)
-                && url.path().starts_with(&host.base)
-        })
+        let at = self.list.iter().position(|host| host.has(url))?;
+        let is_clear = self.list[at..].iter().all(|host| !host.has(url) || host.is_at(&self.list[at]));
+        is_clear.then_some(at)
     }
 
     fn milliseconds(&self, at: Instant) -> u64 {
@@ -144,6 +143,12 @@ impl Host {
         self.fixed.as_ref()
     }
 
+    fn has(&self, url: &Uri) -> bool {
+        let below = url.path().strip_prefix(self.base.as_str());
+        let is_ours = below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
+        is_ours && url.scheme() == Some(&self.scheme) && url.authority() == Some(&self.authority)
+    }
+
     fn is_at(&self, other: &Self) -> bool {
         self.authority == other.authority && self.scheme == other.scheme && self.base == other.base
     }
@@ -153,7 +158,7 @@ impl Host {
         let invalid = |error: &dyn std::fmt::Display| PipeError::Invalid {
             reason: format!(
                 "parse \"{}\": {error}",
-                redact::url(&format!("{}://{}{path}", self.scheme, self.authority))
+                shortened(redact::url(&format!("{}://{}{path}", self.scheme, self.authority)))
             ),
         };
         let mut parts = Parts::default();
@@ -195,6 +200,10 @@ mod tests {
         check_others(&texts, "http://b/base/x", &["https://c/x", "http://a/x"]);
         check_others(&texts, "http://elsewhere/x", &[]);
         check_others(&["http://a", "http://a"], "http://a/x", &[]);
+        let alike = ["http://a", "http://a/v1", "http://b"];
+        check_others(&alike, "http://a/x", &["http://a/v1/x", "http://b/x"]);
+        check_others(&alike, "http://a/v10/x", &["http://a/v1/v10/x", "http://b/v10/x"]);
+        check_others(&alike, "http://a/v1/x", &[]); // of which of the two, nobody can say
     }
 
     #[test]

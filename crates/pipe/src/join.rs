@@ -6,6 +6,7 @@ use std::time::Duration;
 use siphon_config::model::{Agent, Encoding};
 use siphon_config::problem::Problem;
 
+use crate::components::graphql;
 use crate::components::{Checked, Joining, Part, Propagated, problem_at};
 use crate::fixed::WithFixed;
 use crate::flatmap::Flatmap;
@@ -94,8 +95,10 @@ impl Stage for Rearranged {
 /// Every reference that the backends and the agent's components make, each once.
 fn references(agent: &Agent, joining: &Joining) -> Vec<Reference> {
     let in_patterns = agent.backends.iter().flat_map(|backend| placeholders(&backend.url_pattern));
+    let in_variables = agent.backends.iter().flat_map(graphql::placeholders);
     let propagated = joining.propagated.iter().map(|one| one.reference.clone());
     let mut all: Vec<Reference> = in_patterns.filter_map(Reference::parse).chain(propagated).collect();
+    all.extend(in_variables.filter_map(|name| Reference::parse(&name)));
     all.sort_by(|one, other| one.param.cmp(&other.param));
     all.dedup();
     all

@@ -8,7 +8,7 @@ use siphon_telemetry::redact;
 use tokio::time::Instant;
 
 use crate::discovery::Discovery;
-use crate::error::PipeError;
+use crate::error::{PipeError, shortened};
 use crate::hosts::{Host, Hosts};
 use crate::message::Params;
 use crate::pattern::Pattern;
@@ -136,8 +136,9 @@ impl Target {
             return Err(PipeError::NoHosts);
         }
         let path = self.pattern.fill(params, query)?;
-        path.parse()
-            .map_err(|error| PipeError::Invalid { reason: format!("parse \"{}\": {error}", redact::url(&path)) })
+        path.parse().map_err(|error| PipeError::Invalid {
+            reason: format!("parse \"{}\": {error}", shortened(redact::url(&path))),
+        })
     }
 
     /// `url` at the other hosts, in the order in which they are to be asked. Empty when it is at none of ours: a

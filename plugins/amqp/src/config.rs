@@ -197,7 +197,10 @@ impl Config {
         let hosts = self.host.with_paths();
         let mut found = Vec::new();
         if hosts.is_empty() {
-            found.push(Finding::error("host", "is empty: name the broker, such as amqp://user:password@host:5672/"));
+            found.push(Finding::error(
+                "host",
+                "is empty: name the broker, such as amqp://host:5672/, with user and password before the host",
+            ));
         }
         for (path, host) in hosts {
             match Address::parse(host) {

@@ -54,9 +54,8 @@ impl Topic {
 
 /// The broker that the environment names.
 fn broker() -> Result<Config, String> {
-    let address = std::env::var(SERVER).map_err(|_| {
-        format!("the environment names no broker: set {SERVER}, such as amqp://user:password@host:5672/")
-    })?;
+    let address = std::env::var(SERVER)
+        .map_err(|_| format!("the environment names no broker: set {SERVER}, such as amqp://host:5672/"))?;
     let config = Config { passive: true, ..Config::new(Hosts::One(address), String::new(), String::new()) };
     match config.connection_findings().first() {
         Some(finding) => Err(format!("{SERVER} {}", finding.message)),

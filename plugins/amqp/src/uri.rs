@@ -57,7 +57,9 @@ impl Address {
         if text.contains(char::is_whitespace) {
             return Err("has a space: write it as %20".into());
         }
-        let (scheme, rest) = text.split_once("://").ok_or("is no address: write amqp://user:password@host:5672/")?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("is no address: write amqp://host:5672/, with user and password before the host")?;
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "amqp" => false,
             "amqps" => true,

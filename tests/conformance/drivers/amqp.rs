@@ -9,8 +9,8 @@ use siphon_testkit::plugin_file;
 
 use crate::broker::Broker;
 
-/// The suite on queues with these arguments.
-fn check(instance: &'static str, arguments: Value) {
+/// The suite on queues with these arguments; `end` is what happens to the broker before it is started again.
+fn check(instance: &'static str, arguments: Value, end: fn(&Broker)) {
     let broker = Arc::new(Mutex::new(Broker::own(instance)));
     let url = broker.lock().unwrap().url().to_owned();
     let fresh = move |name: &str| {
@@ -23,7 +23,7 @@ fn check(instance: &'static str, arguments: Value) {
     };
     let restart = move || {
         let mut broker = broker.lock().unwrap();
-        broker.kill();
+        end(&broker);
         broker.start();
     };
     run(&Bench::new(plugin_file("amqp"), "async/amqp", fresh).restarted_by(restart));
@@ -31,10 +31,11 @@ fn check(instance: &'static str, arguments: Value) {
 
 #[test]
 fn it_behaves_as_a_driver_must() {
-    check("suite", json!({}));
+    check("suite", json!({}), Broker::kill);
 }
 
 #[test]
 fn it_behaves_as_a_driver_must_on_quorum_queues() {
-    check("suite-quorum", json!({"x-queue-type": "quorum"}));
+    // Not killed: for minutes after it, RabbitMQ 3.10 may answer every declaration with 541, and that is not ours to test.
+    check("suite-quorum", json!({"x-queue-type": "quorum"}), |broker| _ = broker.control(&["stop"]));
 }

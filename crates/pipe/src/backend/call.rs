@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::components::Checked;
 use crate::decode::decode;
-use crate::error::PipeError;
+use crate::error::{PipeError, shortened};
 use crate::filter::Filter;
 use crate::http::{Answer, Exchange, Outgoing};
 use crate::json::{Json, Object};
@@ -174,7 +174,7 @@ impl Reading {
 
     async fn refused(&self, answer: Answer) -> PipeError {
         let code = answer.status.as_u16();
-        let url = redact::url(&answer.url.to_string());
+        let url = shortened(redact::url(&answer.url.to_string()));
         let retry_after = retry_after(&answer.headers, SystemTime::now());
         let said = match self.on_refusal {
             OnRefusal::FailWithBody => beginning(&answer.read().await.unwrap_or_default()),
@@ -219,7 +219,7 @@ async fn details(key: &Arc<str>, answer: Answer) -> Result<Response, PipeError> 
 /// On one line.
 fn beginning(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(SAID_LIMIT)]);
-    text.trim().replace(['\r', '\n'], " ")
+    text.trim().replace(char::is_control, " ")
 }
 
 /// `Retry-After`: seconds, or a date.

@@ -10,7 +10,7 @@ pub(super) mod testing;
 
 use ::http::Uri;
 
-use crate::target::is_callable;
+use crate::hosts::is_callable;
 
 use origin::Environment;
 use sts::Role;

@@ -18,9 +18,9 @@ use siphon_config::model::Component;
 use super::renewed::Renewed;
 use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
 use crate::error::PipeError;
+use crate::hosts::is_callable;
 use crate::http::{Answer, Exchange, ExchangeFuture, Outgoing};
 use crate::stage::Context;
-use crate::target::is_callable;
 
 use grant::Grant;
 

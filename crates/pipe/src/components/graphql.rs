@@ -7,7 +7,7 @@ mod request;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use siphon_config::model::Component;
+use siphon_config::model::{Backend, Component};
 use siphon_config::tree::Node;
 
 use super::{Build, Checked, Entry, Level, Site, UnknownKeys};
@@ -67,6 +67,16 @@ fn build(component: &Component, _site: &Site<'_>, inner: Box<dyn Stage>) -> Chec
     let variables = component.settings.get("variables").map(Node::entries).unwrap_or_default();
     let variables = variables.iter().map(|entry| (Text::from(entry.key.as_str()), variable(kind, &entry.value)));
     Ok(Box::new(GraphQl { kind, verb, query, operation, variables: variables.collect(), inner }))
+}
+
+/// The names of all placeholders of a backend's variables, where it is a GraphQL one.
+pub(crate) fn placeholders(backend: &Backend) -> Vec<String> {
+    let is_ours = |component: &&Component| ENTRY.namespaces.contains(&component.namespace.as_str());
+    let ours = backend.components.iter().filter(is_ours);
+    let variables =
+        ours.flat_map(|component| component.settings.get("variables").map(Node::entries).unwrap_or_default());
+    let name = |text: &str| Some(text.strip_prefix('{')?.strip_suffix('}')?.to_owned());
+    variables.filter_map(|variable| name(variable.value.as_str()?)).collect()
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

@@ -27,6 +27,9 @@ use crate::stage::Context;
 /// started; a new connection every ten minutes costs nothing.
 const CONNECTION_AGE_LIMIT: Duration = Duration::from_secs(600);
 
+/// Shared connections over which one call is tried; a backend that refuses it on all of them will do so on the next.
+const REFUSAL_LIMIT: usize = 3;
+
 /// How long an idle connection may take to be ready again. It is at once, unless the backend answered before it had
 /// read the whole last request: then another connection is quicker.
 const READY_PATIENCE: Duration = Duration::from_millis(10);
@@ -149,9 +152,16 @@ impl Client {
     /// Sends over a kept connection if there is one. A request that such a connection hands back unsent, because the
     /// backend closed it meanwhile, is sent over another one; anything that may have been sent is not sent again.
     async fn deliver(&self, peer: &Peer, call: &Outgoing) -> Result<(Response<Incoming>, Line), PipeError> {
-        while let Some(mut line) = self.kept(peer).await {
+        let mut refusals = 0;
+        while refusals < REFUSAL_LIMIT
+            && let Some(mut line) = self.kept(peer).await
+        {
             match self.attempt(&mut line, peer, call).await {
                 Ok(response) => return Ok((response, line)),
+                Err(Unsent::Handed) if matches!(line, Line::Many(..)) => {
+                    refusals += 1;
+                    self.pool.forget_shared(peer);
+                }
                 Err(Unsent::Handed) => {}
                 Err(Unsent::Failed(error)) => return Err(error),
             }
@@ -231,9 +241,14 @@ impl Client {
                 Err(_) => return Err(Unsent::Failed(PipeError::HeadersTimedOut { call: call.call() })),
             },
         };
-        answered.map_err(|mut failure| match failure.take_message() {
-            Some(_) => Unsent::Handed,
-            None => Unsent::Failed(broken(call.call(), &failure.into_error())),
+        answered.map_err(|mut failure| {
+            let is_unsent = failure.take_message().is_some();
+            let error = failure.into_error();
+            if is_unsent || is_unprocessed(&error) {
+                Unsent::Handed
+            } else {
+                Unsent::Failed(broken(call.call(), &error))
+            }
         })
     }
 }
@@ -262,9 +277,21 @@ enum Line {
     Many(Shared, Place),
 }
 
+/// Whether an HTTP/2 backend says that it has not looked at the request: it may be sent again (RFC 9113 §8.7).
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    http2_error(error).is_some_and(|error| {
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (error.is_go_away() || is_refused)
+    })
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
 /// Why there is no response.
 enum Unsent {
-    /// Nothing of the request has left.
+    /// Nothing of the request has left, or the backend has not looked at it.
     Handed,
     Failed(PipeError),
 }
@@ -278,7 +305,10 @@ pub(super) fn broken(call: Call, error: &hyper::Error) -> PipeError {
         _ if error.is_incomplete_message() => "EOF".to_owned(),
         _ if error.is_parse() => format!("malformed HTTP response: {error}"),
         Some(cause) => reason(cause),
-        None => error.to_string(),
+        None => match http2_error(error) {
+            Some(error) => format!("http2: {error}"),
+            None => error.to_string(),
+        },
     };
     PipeError::Transport { call, reason }
 }

@@ -125,7 +125,9 @@ impl Connector {
     async fn open_at_leisure(&self, peer: &Peer) -> Result<Opened, String> {
         let proxy = self.proxies.of(peer.tls, &peer.authority);
         let (host, port) = proxy.map_or_else(|| peer.host_and_port(), |proxy| (proxy.host.as_str(), proxy.port));
-        let stream = within(self.connect_timeout, "dial tcp: i/o timeout", dial(host, port)).await?;
+        let dialled = within(self.connect_timeout, "dial tcp: i/o timeout", dial(host, port)).await;
+        let stream =
+            dialled.map_err(|error| if proxy.is_some() { format!("proxyconnect tcp: {error}") } else { error })?;
         self.tune(&stream).map_err(|error| reason(&error))?;
         match proxy {
             None => self.converse(peer, stream).await,

@@ -48,6 +48,11 @@ impl Pool {
         self.shelf().shared.take(peer, Instant::now(), |sender| !sender.is_closed())
     }
 
+    /// The peer takes no more calls over the connections that are shared.
+    pub fn forget_shared(&self, peer: &Peer) {
+        self.shelf().shared.forget(peer);
+    }
+
     /// Lets others call over a new connection, unless it is for one call only (`keep` is false).
     pub fn share(self: &Arc<Self>, peer: &Peer, sender: Shared, keep: bool) -> Place {
         let now = Instant::now();

@@ -68,6 +68,11 @@ impl<C: Clone> SharedSet<C> {
         Some((slot.connection.clone(), Place(Arc::clone(&slot.calls))))
     }
 
+    /// Gives no new call to the connections to `peer`; those under way go on.
+    pub fn forget(&mut self, peer: &Peer) {
+        self.hosts.remove(peer);
+    }
+
     /// Shares a new connection; its first place is the caller's.
     pub fn put(&mut self, peer: &Peer, connection: C, now: Instant) -> Place {
         let calls = Arc::new(());

@@ -95,3 +95,11 @@ fn nesting_ends_where_that_of_json_does() {
     let error = decode(nested(513).as_bytes()).expect_err("too deep");
     assert!(error.contains("exceeded max depth at line 1, column 1537"), "{error}");
 }
+
+#[test]
+fn more_elements_than_memory_can_take_are_refused() {
+    let many = |count: usize| format!("<r>{}</r>", "<a/>".repeat(count));
+    assert!(decode(many(1_000).as_bytes()).is_ok());
+    let refusal = decode(many(250_000).as_bytes()).map(|data| data.to_string()).expect_err("too many");
+    assert!(refusal.contains("more than 250000 elements"), "{refusal}");
+}

@@ -13,6 +13,10 @@ use crate::place::Place;
 /// Elements inside each other, as deep as JSON may be: what walks the data recurses.
 const DEPTH_LIMIT: usize = 512;
 
+/// Elements of one text. One takes up to 600 bytes of memory, however short it is written: without a bound a reply of a
+/// few megabytes would fill it.
+const ELEMENT_LIMIT: usize = 250_000;
+
 /// An element; names are as written, with their prefix.
 #[derive(Debug)]
 pub(crate) struct Element<'t> {
@@ -57,7 +61,7 @@ pub(crate) fn read(text: &str, reading: Reading) -> Result<Element<'_>, XmlError
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = reading == Reading::Forgiving;
-    Tree { text, reading, reader, open: Vec::new(), chunk: None }.read()
+    Tree { text, reading, reader, open: Vec::new(), elements: 0, chunk: None }.read()
 }
 
 /// A name without its prefix.
@@ -74,6 +78,7 @@ struct Tree<'t> {
     reader: Reader<&'t [u8]>,
     /// Elements whose end has not come, with the place where their inside begins.
     open: Vec<(Element<'t>, usize)>,
+    elements: usize,
     /// The text that is being collected.
     chunk: Option<Cow<'t, str>>,
 }
@@ -127,6 +132,10 @@ impl<'t> Tree<'t> {
         self.flush();
         if self.open.len() == DEPTH_LIMIT {
             return Err((from, "exceeded max depth".into()));
+        }
+        self.elements += 1;
+        if self.elements > ELEMENT_LIMIT {
+            return Err((from, format!("more than {ELEMENT_LIMIT} elements")));
         }
         let tag = &self.text[from + 1..to];
         let name = &tag[..name_length];
