@@ -18,7 +18,7 @@ use siphon_pipe::FailureKind;
 use support::certificates::{Authority, Files, Speaks};
 use support::server::json;
 use support::{Server, data, error, loaded, run};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 
@@ -172,32 +172,33 @@ async fn a_call_that_is_given_up_leaves_its_connection_to_others() {
 }
 
 /// Answers every call but the second one, which it refuses before it has looked at it.
-async fn refuse_the_second() -> SocketAddr {
+async fn refusing_the_second() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let count = Arc::new(AtomicUsize::new(0));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let count = Arc::clone(&count);
-            tokio::spawn(async move {
-                let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
-                while let Some(Ok((_, mut respond))) = connection.accept().await {
-                    if count.fetch_add(1, Ordering::SeqCst) == 1 {
-                        respond.send_reset(h2::Reason::REFUSED_STREAM);
-                        continue;
-                    }
-                    let mut body = respond.send_response(Response::new(()), false).expect("sent");
-                    body.send_data(Bytes::from_static(b"{\"ok\":1}"), true).expect("sent");
-                }
-            });
+            tokio::spawn(refuse_the_second(stream, Arc::clone(&count)));
         }
     });
     address
 }
 
+async fn refuse_the_second(stream: TcpStream, count: Arc<AtomicUsize>) {
+    let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        if count.fetch_add(1, Ordering::SeqCst) == 1 {
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+            continue;
+        }
+        let mut body = respond.send_response(Response::new(()), false).expect("sent");
+        body.send_data(Bytes::from_static(b"{\"ok\":1}"), true).expect("sent");
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_the_backend_has_not_looked_at_is_made_again() {
-    let address = refuse_the_second().await;
+    let address = refusing_the_second().await;
     let pipe = loaded::pipe(&backend(&format!("http://{address}"), r#""http_version": "2""#));
     for _ in 0..3 {
         let reply = run(&pipe, "{}").await;

@@ -166,7 +166,7 @@ mod tests {
         refused(r#"{"max_rate": 1, "capacity": -2}"#, "b.capacity", "-2 is no number of calls");
         refused(r#"{"max_rate": 1, "every": "oops"}"#, "b.every", "is no duration");
         refused(r#"{"max_rate": 1, "every": 2}"#, "b.every", "invalid type: integer");
-        refused(r#"{"max_rate": 1, "every": "2"}"#, "b.every", "is no duration");
+        refused(r#"{"max_rate": 1, "every": "2"}"#, "b.every", "has no unit");
         refused(r#"{"max_rate": 1, "every": "0s"}"#, "b.every", "must be more than 0s");
     }
 }
