@@ -29,10 +29,16 @@ const THREE: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "PO
     {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "b"},
     {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "c"}"#;
 
-/// A name, the `backend` list, and the `proxy` of the agent. `HOST` is the backend. The first one is what the others are
+/// A name, the `backend` list, and the `proxy` of the agent. `HOST` is the backend, `HTTP2` the one that speaks it. The first one is what the others are
 /// compared with.
-const PIPES: [(&str, &str, &str); 7] = [
+const PIPES: [(&str, &str, &str); 8] = [
     ("1 backend", r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}"#, ""),
+    (
+        "1 backend over HTTP/2",
+        r#"{"host": ["HTTP2"], "url_pattern": "/small", "method": "POST",
+            "extra_config": {"backend/http/client": {"http_version": "2"}}}"#,
+        "",
+    ),
     ("3 parallel", THREE, ""),
     ("3 sequential", THREE, r#""sequential": true"#),
     ("10 KiB of JSON", r#"{"host": ["HOST"], "url_pattern": "/json", "method": "POST"}"#, ""),
@@ -52,10 +58,10 @@ const PIPES: [(&str, &str, &str); 7] = [
 
 pub fn run(events: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let host = format!("http://{}", backend::start()?);
+    let (host, http2) = (format!("http://{}", backend::start()?), format!("http://{}", backend::start_http2()?));
     let pipes: Vec<Pipe> = PIPES
         .iter()
-        .map(|(_, backends, proxy)| pipe(&backends.replace("HOST", &host), proxy))
+        .map(|(_, backends, proxy)| pipe(&backends.replace("HOST", &host).replace("HTTP2", &http2), proxy))
         .collect::<Result<_>>()?;
     for pipe in &pipes {
         measured(&runtime, pipe, events / 10 + 1)?;

@@ -109,7 +109,11 @@ fn combined(whole: Response, part: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::View;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
+    #[derive(Debug, Clone)]
     enum Part {
         Data(&'static str),
         Incomplete(&'static str),
@@ -181,6 +185,42 @@ mod tests {
         assert_eq!((alone.raw.as_deref(), alone.status), (Some(b"raw".as_slice()), Some(200)));
         let joined = fold(vec![raw(), reply(&Data(r#"{"j":2}"#))]).response.expect("a response");
         assert_eq!((joined.raw, joined.status, joined.data.to_string()), (None, None, "{\"j\":2}".to_owned()));
+    }
+
+    fn any_part() -> impl Strategy<Value = Part> {
+        let texts = [r#"{"a":1}"#, r#"{"a":2,"b":{"c":[1.50]}}"#, r#"{"b":3}"#, "{}", "null"];
+        prop_oneof![
+            proptest::sample::select(texts.to_vec()).prop_map(Data),
+            proptest::sample::select(texts.to_vec()).prop_map(Incomplete),
+            Just(Failure),
+            Just(Nothing),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_merge_is_complete_only_of_complete_parts_and_keeps_every_key(parts in vec(any_part(), 1..6)) {
+            let whole = fold(parts.iter().map(reply).collect());
+            let is_whole = |part: &Part| matches!(part, Data(text) if *text != "null");
+            prop_assert_eq!(whole.is_complete(), parts.iter().all(is_whole));
+            let lacks = parts.iter().any(|part| matches!(part, Failure | Nothing));
+            prop_assert_eq!(whole.error.is_some(), lacks);
+            let data = whole.response.map(|response| response.data).unwrap_or_default();
+            for part in parts.iter().map(reply).filter_map(|reply| reply.response) {
+                if let View::Object(mut fields) = part.data.view() {
+                    prop_assert!(fields.all(|(key, _)| data.get(key).is_some()));
+                }
+            }
+        }
+
+        #[test]
+        fn the_same_answer_twice_is_the_answer_once(part in any_part()) {
+            let data = |count: usize| {
+                let whole = fold((0..count).map(|_| reply(&part)).collect());
+                whole.response.map(|response| (response.data, response.complete))
+            };
+            prop_assert_eq!(data(1), data(2));
+        }
     }
 
     #[test]

@@ -5,6 +5,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+const SMALL: &str = r#"{"ok":true}"#;
+
 /// Rows of the larger answers, so that they have about 10 KiB.
 const ROWS: usize = 96;
 
@@ -14,11 +24,34 @@ struct Answers {
     xml: Vec<u8>,
 }
 
+/// The small answer over HTTP/2 without TLS, until the process ends.
+pub fn start_http2() -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || runtime.block_on(accept_http2(listener)));
+    Ok(address)
+}
+
+async fn accept_http2(listener: TcpListener) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let service = service_fn(async |request: Request<Incoming>| {
+            request.into_body().collect().await?;
+            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from_static(SMALL.as_bytes()))))
+        });
+        tokio::spawn(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service));
+    }
+}
+
 /// Serves until the process ends.
 pub fn start() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let answers = Arc::new(Answers { small: answer(r#"{"ok":true}"#), json: answer(&json()), xml: answer(&xml()) });
+    let answers = Arc::new(Answers { small: answer(SMALL), json: answer(&json()), xml: answer(&xml()) });
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let answers = Arc::clone(&answers);
