@@ -77,7 +77,7 @@ impl Broker {
         let mut command = artifacts::cargo();
         command.args(["xtask", "brokers", task]);
         if let Some(instance) = self.instance {
-            command.args(["--instance", instance]);
+            command.args(["--instance", instance, "--only", "rabbitmq"]);
         }
         let output = command.args(arguments).stderr(Stdio::inherit()).output().expect("cargo starts");
         assert!(output.status.success(), "brokers {task} {arguments:?}: {}", output.status);

@@ -191,19 +191,24 @@ impl OutgoingMessage {
         while let Some((before, behind)) = rest.split_once('{') {
             let Some((name, behind)) = behind.split_once('}') else { break };
             filled.push_str(before);
-            filled.push_str(self.param(name)?);
+            filled.push_str(self.filling(name)?);
             rest = behind;
         }
         filled.push_str(rest);
         Ok(filled)
     }
 
-    fn param(&self, name: &str) -> Result<&str, Error> {
+    /// The event's param of that name, whatever the case of its first letter. For [`publisher`](crate::publisher)s.
+    pub fn param(&self, name: &str) -> Option<&Bytes> {
         let mut known = name.to_owned();
         if let Some(first) = known.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        let value = self.attribute(&known);
+        self.attribute(&known)
+    }
+
+    fn filling(&self, name: &str) -> Result<&str, Error> {
+        let value = self.param(name);
         let value = value.ok_or_else(|| Error::fatal(format!("the event has no param {name:?} for {{{name}}}")))?;
         std::str::from_utf8(value).map_err(|_| Error::fatal(format!("the event's param {name:?} is not UTF-8")))
     }

@@ -234,13 +234,9 @@ fn letter(message: &OutgoingMessage, settings: &Settings) -> Result<Letter, Erro
     Ok(Letter { exchange, routing_key, mandatory: settings.mandatory, properties, payload: message.payload.clone() })
 }
 
-/// The value of the param `name`, first letter upper-case; none when the event has no such param.
+/// The value of the param `name`; none when the event has no such param.
 fn param(message: &OutgoingMessage, name: &str) -> Result<Option<ShortString>, Error> {
-    let mut known = name.to_owned();
-    if let Some(first) = known.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    message.attribute(&known).map(|value| short(&format!("param {name}"), value)).transpose()
+    message.param(name).map(|value| short(&format!("param {name}"), value)).transpose()
 }
 
 /// The same for what the message cannot do without.
