@@ -25,6 +25,7 @@ const CASES: &[&str] = &[
     "pipeline/hosts",
     "pipeline/lambda",
     "pipeline/limits",
+    "pipeline/martian",
     "pipeline/merge",
     "pipeline/namespaces",
     "pipeline/oauth",

@@ -12,6 +12,7 @@ mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
 mod lambda;
+mod martian;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
@@ -39,6 +40,7 @@ static TABLE: &[Entry] = &[
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    martian::ENTRY,
     http_cache::ENTRY,
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,
