@@ -88,6 +88,7 @@ fn the_examples_do_what_they_say() {
     check_run("limits.json", &[("texts", "text.send", &["/texts"])]);
     check_run("lookup-cache.json", &[("orders", "order.created", &["/customers/search", "/orders"])]);
     check_run("martian.json", &[("orders", "order.created", &["/orders"])]);
+    check_run("backend-credentials.json", &[("orders", "order.created", &["/orders", "/audit", "/rates"])]);
     check_run("max-rate.json", &[("sms", "sms.send", &["/sms"])]);
     check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
     check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);

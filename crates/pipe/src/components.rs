@@ -3,10 +3,14 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+mod api_key;
 mod aws;
 mod aws_sigv4;
+mod basic;
 mod circuit_breaker;
 mod client_credentials;
+mod credentials;
+mod gcp;
 pub(crate) mod graphql;
 mod http_cache;
 pub(crate) mod http_client;
@@ -20,6 +24,7 @@ pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
 mod testing;
+mod with_token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +48,9 @@ static TABLE: &[Entry] = &[
     martian::ENTRY,
     http_cache::ENTRY,
     client_credentials::ENTRY,
+    gcp::ENTRY,
+    basic::ENTRY,
+    api_key::ENTRY,
     aws_sigv4::ENTRY,
     http_client::ENTRY,
     http_failure::ENTRY,
