@@ -9,6 +9,7 @@ mod patience;
 mod process;
 mod queue;
 mod recipe;
+mod soak;
 mod web;
 
 pub use bench::bench_measures;
@@ -18,4 +19,5 @@ pub use patience::eventually;
 pub use process::{Launch, Siphon};
 pub use queue::{rows, take_write_lock};
 pub use recipe::{Recipe, Survivor};
+pub use soak::soak_events;
 pub use web::Answer;
