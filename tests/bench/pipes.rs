@@ -31,7 +31,7 @@ const THREE: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "PO
 
 /// A name, the `backend` list, and the `proxy` of the agent. `HOST` is the backend, `HTTP2` the one that speaks it. The first one is what the others are
 /// compared with.
-const PIPES: [(&str, &str, &str); 8] = [
+const PIPES: &[(&str, &str, &str)] = &[
     ("1 backend", r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}"#, ""),
     (
         "1 backend over HTTP/2",
@@ -49,6 +49,14 @@ const PIPES: [(&str, &str, &str); 8] = [
         "",
     ),
     ("10 KiB of XML", r#"{"host": ["HOST"], "url_pattern": "/xml", "method": "POST", "encoding": "xml"}"#, ""),
+    (
+        "1 backend, Martian: a header and a body",
+        r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "extra_config": {"modifier/martian": {
+            "fifo.Group": {"scope": ["request"], "modifiers": [
+                {"header.Modifier": {"name": "X-Caller", "value": "bench"}},
+                {"body.Modifier": {"body": "eyJhIjoxfQ==", "contentType": "application/json"}}]}}}}"#,
+        "",
+    ),
     (
         "static, nobody is called",
         r#"{"method": "POST", "extra_config": {"backend/static": {"data": {"ok": true}}}}"#,

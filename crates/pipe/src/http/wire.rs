@@ -71,7 +71,7 @@ fn absolute_form(url: &Uri, authority: Authority) -> Uri {
 
 /// The host that a component has put in the place of the URL's.
 fn named(call: &Outgoing) -> Option<Authority> {
-    Authority::try_from(call.host.as_ref()?.as_bytes()).ok()
+    Authority::try_from(call.host.as_ref()?.as_bytes()).ok().filter(|host| !host.as_str().contains('@'))
 }
 
 fn path(url: &Uri) -> PathAndQuery {

@@ -3,6 +3,7 @@
 //! The value is an object with one key, which names a modifier; modifiers stand inside groups and filters in the same form.
 
 use siphon_config::model::Component;
+use siphon_config::nearest;
 use siphon_config::tree::{Node, Value, join};
 
 use super::message::Acts;
@@ -88,9 +89,7 @@ impl Reader {
     pub fn modifier(&mut self, place: &Component) -> Checked<Acts> {
         let name = one_key(place).map_err(|message| vec![place.problem("", &message)])?;
         let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
-            let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-            let message = format!("parse: unknown modifier: {name}; those of this build: {}", known.join(", "));
-            return Err(vec![place.problem(name, &message)]);
+            return Err(vec![place.problem(name, &format!("parse: unknown modifier: {name}{}", instead_of(name)))]);
         };
         let inner = below(place, name).expect("the key was found");
         let sides = scope::of(&inner, name, kind.sides)?;
@@ -108,6 +107,15 @@ impl Reader {
     /// As [`modifier`](Self::modifier).
     pub fn at(&mut self, place: &Component, key: &str) -> Checked<Option<Acts>> {
         below(place, key).map(|inner| self.modifier(&inner)).transpose()
+    }
+}
+
+/// What may be meant by a name that no modifier has: the nearest, else all.
+fn instead_of(name: &str) -> String {
+    let names = || KINDS.iter().map(|kind| kind.name);
+    match nearest::hint(name, names()) {
+        hint if hint.is_empty() => format!("; this build has {}", names().collect::<Vec<_>>().join(", ")),
+        hint => hint,
     }
 }
 

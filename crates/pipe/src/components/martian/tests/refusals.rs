@@ -11,7 +11,12 @@ fn what_is_no_single_modifier_is_refused_with_its_place() {
         "b",
         "expected one modifier, received 2: a.B, c.D; put them into a fifo.Group",
     );
-    refused(r#"{"skip.RoundTrip": {}}"#, "b.skip.RoundTrip", "parse: unknown modifier: skip.RoundTrip; those of this");
+    refused(
+        r#"{"skip.RoundTrip": {}}"#,
+        "b.skip.RoundTrip",
+        "parse: unknown modifier: skip.RoundTrip; this build has header.Modifier,",
+    );
+    refused(r#"{"header.modifer": {}}"#, "b.header.modifer", "; did you mean \"header.Modifier\"?");
     refused(r#"{"status.Verifier": {}}"#, "b.status.Verifier", "unknown modifier");
     let nested = r#"{"fifo.Group": {"modifiers": [{"header.Filter": {"name": "a", "modifier": {"log.Logger": {}}}}]}}"#;
     refused(nested, "b.fifo.Group.modifiers[0].header.Filter.modifier.log.Logger", "unknown modifier: log.Logger");
