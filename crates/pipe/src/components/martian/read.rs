@@ -136,7 +136,7 @@ fn one_key(place: &Component) -> Result<&str, String> {
 }
 
 /// What stands at `key` of `place`, as a component of its own.
-pub(super) fn below(place: &Component, key: &str) -> Option<Component> {
+fn below(place: &Component, key: &str) -> Option<Component> {
     place.settings.get(key).map(|node| inside(place, key, node))
 }
 
