@@ -40,8 +40,8 @@ pub use handshake::{ABI_REV, HANDSHAKE_SYMBOL, Handshake, MAGIC, UNWINDS};
 pub use host::{HostApi, LogLevel, LogRecord};
 pub use item::{Handle, Item, ItemKind, Outgoing, Terms};
 pub use pipe::{
-    Answering, Ending, Fields, HTTP_CLIENT_REV, HttpClientTable, Lent, MODIFIER_REV, ModifierTable, ReplyFlags, ReplyView,
-    RequestView, Returned,
+    Answering, Ending, Fields, HTTP_CLIENT_REV, HttpClientTable, Lent, MODIFIER_REV, ModifierTable, ReplyFlags,
+    ReplyView, RequestView, Returned,
 };
 pub use settle::{Settlement, Verdict};
 pub use table::{Next, Object, OpenArgs, Poll, SinkTable, SourceTable};

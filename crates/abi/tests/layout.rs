@@ -9,8 +9,9 @@ use core::mem::{align_of, offset_of, size_of};
 use siphon_abi::{
     ABI_REV, Answering, Capabilities, Completion, Component, Done, Doorbell, DriverError, Ending, ErrorKind, Fields,
     Finding, HTTP_CLIENT_REV, Handle, Handshake, HostApi, HttpClientTable, Item, ItemKind, Kind, Lent, Level, LogLevel,
-    LogRecord, MODIFIER_REV, ModifierTable, Next, Object, OpenArgs, Outgoing, Pair, Pairs, Plugin, Poll, RVec, ReplyFlags,
-    ReplyView, RequestView, Res, Returned, Settlement, SinkTable, Slice, SourceTable, Terms, Verdict, Weight,
+    LogRecord, MODIFIER_REV, ModifierTable, Next, Object, OpenArgs, Outgoing, Pair, Pairs, Plugin, Poll, RVec,
+    ReplyFlags, ReplyView, RequestView, Res, Returned, Settlement, SinkTable, Slice, SourceTable, Terms, Verdict,
+    Weight,
 };
 
 /// `Name size/align field@offset …`, a line per type.
@@ -217,8 +218,9 @@ fn no_word_has_another_number() {
         ErrorKind::PANIC,
         ErrorKind::UNSUPPORTED,
         ErrorKind::CLOSED,
+        ErrorKind::TIMED_OUT,
     ];
-    assert_eq!(errors.map(|e| e.0), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(errors.map(|e| e.0), [1, 2, 3, 4, 5, 6, 7]);
     let levels = [LogLevel::ERROR, LogLevel::WARN, LogLevel::INFO, LogLevel::DEBUG, LogLevel::TRACE];
     assert_eq!(levels.map(|l| l.0), [1, 2, 3, 4, 5]);
     let bits = [

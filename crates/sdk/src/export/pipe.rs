@@ -188,7 +188,12 @@ fn begin(
     guard(move || drive(start, time_left, answering, work), drop);
 }
 
-fn drive(start: Start, time_left: Duration, answering: Answering, mut work: Pin<Box<dyn Future<Output = Ended> + Send>>) {
+fn drive(
+    start: Start,
+    time_left: Duration,
+    answering: Answering,
+    mut work: Pin<Box<dyn Future<Output = Ended> + Send>>,
+) {
     let Some(runtime) = crate::runtime::handle() else {
         return answering.answer(returned(Err(Refusal::new("the plugin cannot start its thread"))));
     };
@@ -203,7 +208,7 @@ fn drive(start: Start, time_left: Duration, answering: Answering, mut work: Pin<
     runtime.spawn(async move {
         let ended = timeout(time_left, &mut work).await;
         drop(work);
-        let late = || Err(Refusal::of_kind(ErrorKind::CLOSED, "gave no answer within the event's time"));
+        let late = || Err(Refusal::of_kind(ErrorKind::TIMED_OUT, "gave no answer within the event's time"));
         answering.answer(returned(ended.unwrap_or_else(|_| late())));
     });
 }
