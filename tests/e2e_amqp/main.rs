@@ -13,4 +13,5 @@ mod outcomes;
 mod proxy;
 mod queue;
 mod sharing;
+mod subscribing;
 mod tls;

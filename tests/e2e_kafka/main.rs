@@ -1,5 +1,6 @@
 //! The whole program on a real Kafka. `cargo xtask brokers run --only kafka -- cargo test -p siphon-tests --test e2e_kafka`
 
+mod bridges;
 mod broker;
 mod errors;
 mod examples;
@@ -12,5 +13,6 @@ mod outcomes;
 mod publish;
 mod sharing;
 mod start;
+mod subscribing;
 mod topic;
 mod topics;

@@ -1,5 +1,6 @@
 //! The whole program on a real NATS server. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_nats`
 
+mod bridges;
 mod errors;
 mod examples;
 mod jwt;
@@ -12,5 +13,6 @@ mod plain;
 mod server;
 mod sharing;
 mod stream;
+mod subscribing;
 mod tls;
 mod verdicts;

@@ -7,6 +7,7 @@ mod lab;
 mod patience;
 mod process;
 mod queue;
+mod taking;
 mod web;
 
 pub use configuration::{agent, config, with};
@@ -14,4 +15,5 @@ pub use lab::{Lab, Ran};
 pub use patience::eventually;
 pub use process::{Launch, Siphon};
 pub use queue::{rows, take_write_lock};
+pub use taking::{check_kill, check_outcomes, documents, taking, told};
 pub use web::Answer;

@@ -12,3 +12,4 @@ mod partitions;
 mod room;
 mod settlement;
 mod source;
+mod subscription;

@@ -16,4 +16,4 @@ mod source;
 
 pub use register::{handshake, init, no_extension, root_module};
 pub use sink::{publisher, sink};
-pub use source::source;
+pub use source::{source, subscriber};
