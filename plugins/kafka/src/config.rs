@@ -8,6 +8,7 @@ use siphon_sdk::{Context, HumanDuration};
 use crate::sasl::Sasl;
 use crate::start::Start;
 use crate::tls::TlsSettings;
+use crate::token::TokenSource;
 use crate::writing::Writing;
 
 /// Records of a Kafka cluster, read as a member of a consumer group. The agent's topic is a topic's name, a list of names,
@@ -175,6 +176,13 @@ impl Cluster {
             metadata_retry_backoff: metadata_retry_backoff(),
             metadata_retry_max: None,
         }
+    }
+}
+
+impl Cluster {
+    /// Where the tokens of the login come from, if it has any.
+    pub fn tokens(&self) -> Option<TokenSource> {
+        self.sasl.as_ref().and_then(Sasl::tokens)
     }
 }
 

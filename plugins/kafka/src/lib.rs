@@ -1,6 +1,6 @@
 //! Events from Apache Kafka and brokers that speak its protocol.
 //!
-//! [`config`] with [`start`], [`tls`], [`sasl`] (what an agent writes), [`properties`] (the same in librdkafka's words),
+//! [`config`] with [`start`], [`tls`], [`sasl`], [`token`] (what an agent writes), [`properties`] (the same in librdkafka's words),
 //! [`check`] (what is wrong with it), [`connect`] (getting there), [`session`] with [`watcher`] (the client and what it says),
 //! [`consume`] with [`assign`], [`readers`], [`chores`] (events out), [`books`] and [`tracker`] (what may be committed),
 //! [`settle`] (verdicts in); [`outgoing`] (records and confirmations) under [`publish`] (`siphon publish`), [`producer`] with
@@ -29,6 +29,7 @@ mod settle;
 mod start;
 mod subscriber;
 mod tls;
+mod token;
 mod tracker;
 mod watcher;
 mod writing;

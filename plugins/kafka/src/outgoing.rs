@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -16,28 +16,38 @@ use crate::connect::not_created;
 use crate::error;
 use crate::properties::CONFIRMED_WITHIN;
 use crate::session::ANSWER;
+use crate::token::{TokenSource, next_token};
 
 /// How long a message may wait for a place in the client's queue before the next try.
 const QUEUE_IS_FULL: Duration = Duration::from_millis(10);
 
-/// Keeps the newest reason why a broker cannot be talked to.
-#[derive(Debug, Clone, Default)]
-struct Trouble(Arc<Mutex<Option<String>>>);
+/// Keeps the newest reason why a broker cannot be talked to, and knows where tokens come from.
+#[derive(Debug, Clone)]
+struct Trouble {
+    newest: Arc<Mutex<Option<String>>>,
+    tokens: Option<TokenSource>,
+}
 
 impl Trouble {
     fn newest(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl ClientContext for Trouble {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        next_token(self.tokens.as_ref())
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(level = ?level, facility, "the Kafka client: {message}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(Code::AllBrokersDown) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         }
     }
 }
@@ -59,13 +69,13 @@ pub struct Confirming {
 }
 
 impl Confirming {
-    /// It connects behind this call.
+    /// It connects behind this call. `tokens`: where those of its login come from.
     ///
     /// # Errors
     ///
     /// The client cannot be made.
-    pub fn new(client: &ClientConfig) -> Result<Self, Error> {
-        let trouble = Trouble::default();
+    pub fn new(client: &ClientConfig, tokens: Option<TokenSource>) -> Result<Self, Error> {
+        let trouble = Trouble { newest: Arc::default(), tokens };
         let producer = client.create_with_context(trouble.clone()).map_err(not_created)?;
         Ok(Self { producer, trouble })
     }

@@ -96,7 +96,7 @@ impl Sink for Producer {
     }
 
     async fn connect(writer: Writer, context: Context) -> Result<Self, Error> {
-        let cluster = Confirming::new(&writer.config().client(&context, Role::Producer)?)?;
+        let cluster = Confirming::new(&writer.config().client(&context, Role::Producer)?, writer.cluster.tokens())?;
         Ok(Self { cluster, writer })
     }
 

@@ -176,7 +176,7 @@ impl Config {
             all.push(property("cluster.keep_alive", "socket.keepalive.enable", "true".into()));
         }
         if let Some(sasl) = &cluster.sasl {
-            all.extend(sasl.properties().map(|(name, value)| property("cluster.sasl", name, value)));
+            all.extend(sasl.properties().into_iter().map(|(name, value)| property("cluster.sasl", name, value)));
         }
         all
     }

@@ -24,7 +24,7 @@ impl Sink for Publisher {
     }
 
     async fn connect(config: Config, context: Context) -> Result<Self, Error> {
-        let cluster = Confirming::new(&config.client(&context, Role::Producer)?)?;
+        let cluster = Confirming::new(&config.client(&context, Role::Producer)?, config.cluster.tokens())?;
         let topic = match context.topics.as_slice() {
             [topic] if !is_regex(topic) => Some(topic.clone()),
             _ => None,

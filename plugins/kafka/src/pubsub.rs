@@ -91,7 +91,7 @@ impl Sink for KafkaTopic {
     async fn connect(settings: PubsubTopic, context: Context) -> Result<Self, Error> {
         let topic = Topic::of(&settings).map_err(|message| Error::config("topic_url", message))?;
         let config = config().map_err(|message| Error::config("", message))?;
-        Ok(Self { cluster: Confirming::new(&config.client(&context, Role::Producer)?)?, topic })
+        Ok(Self { cluster: Confirming::new(&config.client(&context, Role::Producer)?, None)?, topic })
     }
 
     async fn publish(&mut self, messages: &[OutgoingMessage]) -> Vec<Result<(), Error>> {
