@@ -1,11 +1,13 @@
 //! Backends that take messages of a queue: settled with the outcome of the event that took them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use siphon_testkit::{HttpBackend, Reply};
 use siphon_tests::{Lab, check_kill, check_outcomes, config, documents, taking, told, with};
 
 use crate::broker::Broker;
-use crate::queue::Queue;
+use crate::queue::{Queue, ids};
 
 /// A backend that takes from this queue.
 fn consumer(broker: &Broker, queue: &Queue, more: Value) -> Value {
@@ -120,4 +122,29 @@ fn a_shadow_takes_no_messages() {
     let lab = lab(agent);
     let ran = lab.siphon(&lab.arguments("check", &[]));
     assert!(ran.status == 1 && ran.stderr.contains("a shadow does not share: remove proxy.shadow"), "{ran:?}");
+}
+
+#[test]
+fn a_taker_loses_nothing_when_its_broker_is_killed() {
+    let (mut broker, backend) = (Broker::own("taken-from"), HttpBackend::start());
+    let queue = Queue::durable(&broker, "taken");
+    // A message whose acknowledgement is lost with the broker is taken by one event more.
+    let (name, count, spare) = (queue.name.clone(), 400, 100);
+    queue.publish(documents(count));
+    let agent =
+        with(taking(consumer(&broker, &queue, json!({})), &backend.url()), json!({"consumer": {"timeout": "5s"}}));
+    let lab = lab(agent);
+    lab.publish("orders", ids(count + spare));
+    let mut siphon = lab.start();
+    siphon.wait_for_agent("orders", |agent| agent["acked"].as_u64() > Some(50));
+    broker.kill();
+    siphon.wait_for_log(&["event failed", "backend/amqp/consumer: no message came within"]);
+    broker.start();
+    let queue = Queue::existing(&broker, &name);
+    siphon.wait_for_agent("orders", |_| told(&backend).into_iter().collect::<BTreeSet<_>>() == ids(count));
+    siphon_tests::eventually("nothing to be left", || (queue.waiting() == 0).then_some(()));
+    assert_eq!(siphon.stop(), 0);
+    let repeated = told(&backend).len() - count;
+    assert_eq!((queue.waiting(), lab.rows() as usize), (0, spare - repeated));
+    eprintln!("the broker killed: {repeated} of {count} messages were taken twice");
 }

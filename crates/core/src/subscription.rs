@@ -1,7 +1,6 @@
 //! A source that is asked for one message at a time, by the pipe of an agent whose events come from elsewhere. What was
 //! taken stays unsettled until somebody says what became of it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,10 +11,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::deliveries::Gone;
-use crate::delivery::{Backoff, Next, Reconnect};
-use crate::plugin::{
-    Arrival, DriverError, Event, Handle, OpenOptions, Registered, Settlement, Source, SourceEnd, Verdict,
-};
+use crate::delivery::{Backoff, Next};
+use crate::plugin::{DriverError, Event, OpenOptions, Registered, Source, SourceEnd, Verdict};
+
+mod state;
+
+use state::State;
 
 /// How long the driver may take to send the last settlements and say goodbye.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -29,26 +30,6 @@ pub struct Subscription {
     /// Rung by the driver, by whoever gives something back, and by whoever has stopped waiting: each ring wakes one of
     /// those who wait.
     bell: Arc<Notify>,
-}
-
-#[derive(Debug)]
-struct State {
-    source: Option<Source>,
-    /// Counts sources: what was taken from an older one is not settled at a newer one.
-    epoch: u64,
-    opened_at: Instant,
-    /// Given back, where the broker takes nothing back: handed out again first.
-    returned: VecDeque<Event>,
-    /// The same for what failed: handed out again last.
-    failed: VecDeque<Event>,
-    /// What the driver had no room for.
-    unsent: Vec<Settlement>,
-    gone: Gone,
-    reconnect: Reconnect,
-    retry_at: Option<Instant>,
-    /// Why there is no connection.
-    trouble: Option<String>,
-    is_closed: bool,
 }
 
 /// Why no message was taken.
@@ -81,20 +62,12 @@ enum Step {
 impl Subscription {
     /// Opens nothing yet. `backoff`: between two tries to connect.
     pub fn new(driver: &Arc<Registered>, options: OpenOptions, backoff: Backoff) -> Arc<Self> {
-        let state = State {
-            source: None,
-            epoch: 0,
-            opened_at: Instant::now(),
-            returned: VecDeque::new(),
-            failed: VecDeque::new(),
-            unsent: Vec::new(),
-            gone: Gone::default(),
-            reconnect: Reconnect::new(backoff, None),
-            retry_at: None,
-            trouble: None,
-            is_closed: false,
-        };
-        Arc::new(Self { driver: Arc::clone(driver), options, state: Mutex::new(state), bell: Arc::default() })
+        Arc::new(Self {
+            driver: Arc::clone(driver),
+            options,
+            state: Mutex::new(State::new(backoff)),
+            bell: Arc::default(),
+        })
     }
 
     /// Waits for a message until this time. Cancel-safe: what is dropped is given back.
@@ -254,51 +227,6 @@ impl Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Subscription({})", self.driver.main_key())
-    }
-}
-
-impl State {
-    fn arrived(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Event(event) => self.returned.push_back(event),
-            Arrival::Connected { .. } => self.trouble = None,
-            Arrival::Lost { generation, reason } => {
-                self.gone.lose(generation);
-                self.trouble = Some(reason);
-                self.forget_gone();
-            }
-            Arrival::Revoked { partition, generation } => {
-                self.gone.revoke(partition, generation);
-                self.forget_gone();
-            }
-            Arrival::Lag { .. } => {}
-        }
-    }
-
-    /// What waits and belongs to somebody else by now goes back.
-    fn forget_gone(&mut self) {
-        let gone = std::mem::take(&mut self.gone);
-        self.give_back(|event| gone.has(event.handle(), event.partition()));
-        self.gone = gone;
-    }
-
-    fn give_back(&mut self, is_meant: impl Fn(&Event) -> bool) {
-        let waiting = std::mem::take(&mut self.returned).into_iter().chain(std::mem::take(&mut self.failed));
-        let (back, kept): (Vec<_>, Vec<_>) = waiting.partition(is_meant);
-        self.returned = kept.into();
-        back.iter().for_each(|event| self.settle(event.handle(), Verdict::REQUEUE));
-    }
-
-    fn settle(&mut self, handle: Handle, verdict: Verdict) {
-        self.unsent.push(Settlement { handle, verdict, reserved: 0, delay_ms: 0 });
-    }
-
-    /// What the driver has no room for waits for the next call.
-    fn flush(&mut self) {
-        if let (Some(source), false) = (&self.source, self.unsent.is_empty()) {
-            let taken = source.settle(&self.unsent);
-            self.unsent.drain(..taken);
-        }
     }
 }
 

@@ -12,7 +12,9 @@ pub trait Hold: Send {
 /// The things that were taken for one event; every copy of its request has the same. Whoever runs the pipe opens it, and
 /// ends it with [`done`](Self::done) or [`give_back`](Self::give_back).
 #[derive(Clone, Default)]
-pub struct Taken(Option<Arc<Mutex<Vec<Box<dyn Hold>>>>>);
+pub struct Taken(Option<Arc<Mutex<Held>>>);
+
+type Held = Vec<Box<dyn Hold>>;
 
 impl Taken {
     /// Nothing yet.
@@ -39,7 +41,7 @@ impl Taken {
         drop(self.all());
     }
 
-    fn all(&self) -> Vec<Box<dyn Hold>> {
+    fn all(&self) -> Held {
         let Some(held) = &self.0 else { return Vec::new() };
         std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner))
     }

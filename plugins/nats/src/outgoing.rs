@@ -192,12 +192,12 @@ mod tests {
 
     #[test]
     fn headers_are_the_messages_own_and_its_id() {
-        let mut message = OutgoingMessage::default();
-        message.headers = vec![("X-A".into(), "1".into()), ("X-A".into(), "2".into())];
+        let headers_of = |given| OutgoingMessage { headers: given, ..OutgoingMessage::default() };
+        let message = headers_of(vec![("X-A".into(), "1".into()), ("X-A".into(), "2".into())]);
         let found = headers(&message, Some("7")).unwrap();
         let values: Vec<_> = found.get_all("X-A").map(HeaderValue::as_str).collect();
         assert_eq!((values, found.get(MESSAGE_ID).map(HeaderValue::as_str)), (vec!["1", "2"], Some("7")));
-        message.headers = vec![("a b".into(), "1".into())];
+        let message = headers_of(vec![("a b".into(), "1".into())]);
         assert!(headers(&message, None).unwrap_err().to_string().contains("\"a b\" is none that NATS"));
     }
 }
