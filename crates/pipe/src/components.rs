@@ -7,6 +7,7 @@ mod aws;
 mod aws_sigv4;
 mod circuit_breaker;
 mod client_credentials;
+pub(crate) mod conditional;
 pub(crate) mod graphql;
 mod http_cache;
 pub(crate) mod http_client;
@@ -27,6 +28,7 @@ use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
+use crate::choice::Condition;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
 use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
@@ -36,6 +38,7 @@ use crate::stage::Stage;
 static TABLE: &[Entry] = &[
     proxy::AGENT,
     proxy::BACKEND,
+    conditional::ENTRY,
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
@@ -198,10 +201,12 @@ pub(crate) struct Propagated {
 }
 
 /// What a backend is among the others; the default without any component: one whose answer counts.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Part {
     /// The time limit of a shadow; `None`: no shadow.
     pub(crate) shadow: Option<Duration>,
+    /// Which events it takes; `None`: all.
+    pub(crate) condition: Option<Condition>,
     /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
     pub(crate) has_flatmap: bool,
 }

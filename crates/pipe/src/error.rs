@@ -91,6 +91,9 @@ pub enum PipeError {
         status: Option<u16>,
         retry_after: Option<Duration>,
     },
+    /// Every backend has a rule, and none matches.
+    #[error("no backend takes this event: no rule of backend/conditional matches, and there is no fallback")]
+    Untaken,
     #[error("no hosts available")]
     NoHosts,
     /// Service discovery found no host.
@@ -127,7 +130,7 @@ impl PipeError {
                 FailureKind::Connect
             }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
-            Self::Invalid { .. } => FailureKind::Invalid,
+            Self::Invalid { .. } | Self::Untaken => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
                 FailureKind::Other
             }

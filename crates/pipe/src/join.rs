@@ -6,8 +6,9 @@ use std::time::Duration;
 use siphon_config::model::{Agent, Encoding};
 use siphon_config::problem::Problem;
 
-use crate::components::graphql;
+use crate::choice::{Choice, Condition};
 use crate::components::{Checked, Joining, Part, Propagated, problem_at};
+use crate::components::{conditional, graphql};
 use crate::fixed::WithFixed;
 use crate::flatmap::Flatmap;
 use crate::merge::Merge;
@@ -36,7 +37,7 @@ pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> J
     let (mut live, mut shadow) = (Vec::new(), Vec::new());
     for (index, Member { stage, part }) in members.into_iter().enumerate() {
         let provides = references.iter().filter(|reference| reference.backend == index).cloned().collect();
-        let step = Step { stage, provides };
+        let step = Step { stage, condition: part.condition, provides };
         match part.shadow {
             None => live.push(step),
             Some(timeout) => shadow.push((step, timeout)),
@@ -52,26 +53,32 @@ pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> J
     if shadow.is_empty() {
         return Joined { stage, shadows: None };
     }
-    let shadows = Arc::new(Shadows::new(targets(shadow, joining.is_sequential), agent.workers));
+    let shadows = Arc::new(shadows(shadow, joining.is_sequential, agent.workers));
     Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) }
 }
 
-/// One backend needs nothing around it.
+/// One backend that takes every event needs nothing around it.
 fn group(steps: Vec<Step>, is_sequential: bool) -> Box<dyn Stage> {
     match <[_; 1]>::try_from(steps) {
-        Ok([one]) => one.stage,
+        Ok([Step { stage, condition: None, .. }]) => stage,
+        Ok(one) => Box::new(Sequence { steps: one.into() }),
         Err(steps) if is_sequential => Box::new(Sequence { steps }),
-        Err(steps) => Box::new(Merge { parts: steps.into_iter().map(|step| step.stage).collect() }),
+        Err(steps) => {
+            let choice = Choice::new(steps.iter().map(|step| step.condition.clone()).collect());
+            Box::new(Merge { parts: steps.into_iter().map(|step| step.stage).collect(), choice })
+        }
     }
 }
 
 /// Shadows that are called at once are calls of their own; a chain of them is one, with the longest time limit.
-fn targets(shadow: Vec<(Step, Duration)>, is_sequential: bool) -> Vec<(Box<dyn Stage>, Duration)> {
-    if !is_sequential {
-        return shadow.into_iter().map(|(step, timeout)| (step.stage, timeout)).collect();
+fn shadows(shadow: Vec<(Step, Duration)>, is_sequential: bool, workers: usize) -> Shadows {
+    if is_sequential {
+        let longest = shadow.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
+        let chain = group(shadow.into_iter().map(|(step, _)| step).collect(), true);
+        return Shadows::new(vec![(chain, longest)], None, workers);
     }
-    let longest = shadow.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
-    vec![(group(shadow.into_iter().map(|(step, _)| step).collect(), true), longest)]
+    let choice = Choice::new(shadow.iter().map(|(step, _)| step.condition.clone()).collect());
+    Shadows::new(shadow.into_iter().map(|(step, timeout)| (step.stage, timeout)).collect(), choice, workers)
 }
 
 /// `flatmap_filter` of an agent. It does nothing to a reply that lost a part.
@@ -116,9 +123,32 @@ pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>) ->
         problems.push(problem_at(&format!("{}.backend", agent.path), message));
     }
     if let Some(joining) = joining {
+        problems.extend(misplaced_fallbacks(agent, parts, joining.is_sequential));
         problems.extend(Sources { agent, parts, is_sequential: joining.is_sequential }.check(joining));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Fallbacks that stand beside another one, or, in a sequence, before a rule that they are to wait for. Shadows and the
+/// others have theirs apart.
+fn misplaced_fallbacks(agent: &Agent, parts: &[Part], is_sequential: bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for is_shadow in [false, true] {
+        let mut has_fallback = false;
+        for (backend, part) in agent.backends.iter().zip(parts).filter(|(_, part)| part.shadow.is_some() == is_shadow) {
+            let message = match &part.condition {
+                None => continue,
+                Some(Condition::Fallback) if !std::mem::replace(&mut has_fallback, true) => continue,
+                Some(Condition::Fallback) => "stands beside another fallback; keep one",
+                Some(_) if has_fallback && is_sequential => {
+                    "stands behind the fallback, which has its turn before this rule; put the fallback behind it"
+                }
+                Some(_) => continue,
+            };
+            problems.push(problem_at(&conditional::path(backend), message));
+        }
+    }
+    problems
 }
 
 /// What references can be about.

@@ -8,6 +8,7 @@
 
 mod backend;
 mod calling;
+mod choice;
 mod components;
 mod decode;
 mod discovery;

@@ -6,6 +6,7 @@ use ::http::HeaderMap;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
+use crate::choice::Choice;
 use crate::error::PipeError;
 use crate::json::Json;
 use crate::message::{Reply, Request, Response};
@@ -18,13 +19,21 @@ const PERCENT_FOR_BACKENDS: u32 = 85;
 /// counts as failed; the others' data stays.
 pub(crate) struct Merge {
     pub parts: Vec<Box<dyn Stage>>,
+    /// Which parts take an event; `None`: all. The others are no parts of it.
+    pub choice: Option<Choice>,
 }
 
 impl Stage for Merge {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
             let context = &Context { deadline: share_of(context.deadline, Instant::now()) };
-            let calls = self.parts.iter().map(|part| in_time(part.as_ref(), request.clone(), context));
+            let taken = match self.choice.as_ref().map(|choice| choice.of(&request)).transpose() {
+                Ok(taken) => taken,
+                Err(error) => return error.into(),
+            };
+            let is_taken = |index: usize| taken.as_ref().is_none_or(|taken| taken[index]);
+            let parts = self.parts.iter().enumerate().filter(|(index, _)| is_taken(*index));
+            let calls = parts.map(|(_, part)| in_time(part.as_ref(), request.clone(), context));
             fold(join_all(calls).await)
         })
     }

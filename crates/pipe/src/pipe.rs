@@ -142,7 +142,7 @@ fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metri
     let components = Components::new(known, Level::Agent, &agent.components).map_err(&mut keep).ok();
     let joining = components.as_ref().and_then(|components| components.joining().map_err(&mut keep).ok());
     if members.len() == agent.backends.len() {
-        let parts: Vec<_> = members.iter().map(|member| member.part).collect();
+        let parts: Vec<_> = members.iter().map(|member| member.part.clone()).collect();
         join::check(agent, &parts, joining.as_ref()).unwrap_or_else(&mut keep);
     }
     let (Some(components), Some(joining), true) = (components, joining, problems.is_empty()) else {
@@ -169,7 +169,7 @@ fn backend_stack(
         Some(transport) => (Arc::new(calling::local_target(backend)?), transport),
         None => http_call(site, backend, calling, method.clone(), &components)?,
     };
-    let description = describe(backend, &target, &components, part);
+    let description = describe(backend, &target, &components, &part);
     let inner = components.wrap(site, call)?;
     let headers = header_filter(&backend.input_headers);
     let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
@@ -196,7 +196,7 @@ fn http_call(
     Ok((Arc::clone(&target), Box::new(HttpCall { exchange, target, reading })))
 }
 
-fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: Part) -> BackendDescription {
+fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: &Part) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
     // Who answers without a host is asked for the path alone.
@@ -213,7 +213,7 @@ fn describe(backend: &Backend, target: &Target, components: &Components<'_>, par
     }
 }
 
-fn filters(backend: &Backend, part: Part) -> Vec<&'static str> {
+fn filters(backend: &Backend, part: &Part) -> Vec<&'static str> {
     let is_plain = !part.has_flatmap;
     let set = [
         ("target", !backend.target.is_empty()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::choice::{Condition, Turns};
 use crate::error::PipeError;
 use crate::merge::{Merged, in_time, share_of};
 use crate::message::{Reply, Request};
@@ -11,13 +12,16 @@ use crate::reference::Reference;
 use crate::stage::{Context, Stage, StageFuture};
 
 /// Calls its steps in their order, each with the whole payload, and lays their data over each other. It stops at the
-/// first failure, and at the first incomplete reply. All steps together have the share of the time that a merge has.
+/// first failure, and at the first incomplete reply. A step that does not take the event is passed over. All steps
+/// together have the share of the time that a merge has.
 pub(crate) struct Sequence {
     pub steps: Vec<Step>,
 }
 
 pub(crate) struct Step {
     pub stage: Box<dyn Stage>,
+    /// Which events it takes; `None`: all.
+    pub condition: Option<Condition>,
     /// What later steps use of this one's reply.
     pub provides: Vec<Reference>,
 }
@@ -35,7 +39,11 @@ impl Sequence {
     async fn run(&self, request: Request, context: &Context) -> Reply {
         let mut request = request;
         let mut merged = Merged::default();
+        let mut turns = Turns::default();
         for step in &self.steps {
+            if !turns.takes(step.condition.as_ref(), &request) {
+                continue;
+            }
             let reply = in_time(step.stage.as_ref(), request.clone(), context).await;
             let response = match (reply.response, reply.error) {
                 (_, Some(error)) => return merged.into_reply(vec![error]),
@@ -53,7 +61,7 @@ impl Sequence {
                 break;
             }
         }
-        merged.into_reply(Vec::new())
+        merged.into_reply(turns.end().err().into_iter().collect())
     }
 
     /// The request without params that only replies may give: a message must not bring its own.
@@ -112,6 +120,7 @@ mod tests {
         let references: Vec<_> = references.iter().map(|text| Reference::parse(text).expect("a reference")).collect();
         let step = |(index, answer): (usize, &Answer)| Step {
             stage: Box::new(Scripted(*answer)),
+            condition: None,
             provides: references.iter().filter(|reference| reference.backend == index).cloned().collect(),
         };
         let sequence = Sequence { steps: answers.iter().enumerate().map(step).collect() };
