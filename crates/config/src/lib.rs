@@ -25,6 +25,7 @@ mod nearest;
 mod pattern;
 pub mod problem;
 mod redact;
+mod remarks;
 mod root;
 mod schema;
 mod section;
@@ -32,6 +33,7 @@ mod sweep;
 mod timing;
 pub mod tree;
 mod weak;
+mod workflow;
 
 pub use catalogue::Catalogue;
 pub use document::{Checked, Document};

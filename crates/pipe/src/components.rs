@@ -20,6 +20,7 @@ pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
 mod testing;
+pub(crate) mod workflow;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
 use crate::reference::Reference;
 use crate::stage::Stage;
 
+use workflow::Nested;
+
 static TABLE: &[Entry] = &[
     proxy::AGENT,
     proxy::BACKEND,
@@ -48,6 +51,7 @@ static TABLE: &[Entry] = &[
     http_client::ENTRY,
     http_failure::ENTRY,
     lambda::ENTRY,
+    workflow::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
 ];
@@ -99,6 +103,15 @@ pub enum Build {
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
+    /// A pipe in the place of the HTTP call, built as an agent's. At most one of these and of transports for a backend.
+    Nested(BuildNested),
+}
+
+impl Build {
+    /// Whether a backend with it is not called over HTTP, and needs no host.
+    pub fn is_instead_of_http(self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Nested(_))
+    }
 }
 
 /// From configuration and the stage below to the stage around it.
@@ -106,6 +119,16 @@ pub type BuildStage = fn(&Component, &Site<'_>, Box<dyn Stage>) -> Checked<Box<d
 
 /// From configuration to what answers instead of an HTTP backend. It applies the backend's encoding and filters itself.
 pub type BuildTransport = fn(&Component, &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+/// From configuration to what is around the pipe inside a backend. Only this crate has such components.
+#[derive(Clone, Copy)]
+pub struct BuildNested(pub(crate) fn(&Component, &Site<'_>) -> Checked<Nested>);
+
+/// What answers in the place of HTTP.
+pub(crate) enum Answering {
+    Stage(Box<dyn Stage>),
+    Nested(Nested),
+}
 
 /// Where a component stands in the stack of an HTTP call; see [`Exchange`]. Of equal layers the table's order counts,
 /// the outermost first.
@@ -190,6 +213,8 @@ pub struct Joining {
     /// On the merged data, when no backend failed.
     pub(crate) flatmap: Option<Flatmap>,
     pub(crate) fixed: Option<Fixed>,
+    /// A sequence goes on after failures: that of a workflow may.
+    pub(crate) goes_on: bool,
 }
 
 /// A value of a reply that later backends may use though their `url_pattern` does not name it.
@@ -261,7 +286,7 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
+            _ => Ok(inner),
         })
     }
 
@@ -271,11 +296,8 @@ impl<'c> Components<'c> {
     ///
     /// What the component finds; one problem for each transport after the first, and for each layer of an HTTP call
     /// that is not made.
-    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Box<dyn Stage>>> {
-        let found = self.one(|build| match build {
-            Build::Transport(build) => Some(build),
-            _ => None,
-        })?;
+    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Answering>> {
+        let found = self.one(|build| build.is_instead_of_http().then_some(build))?;
         let is_layer = |build: Build| matches!(build, Build::Exchange(_));
         match (found, self.foreign()) {
             (None, None) => Ok(None),
@@ -285,18 +307,22 @@ impl<'c> Components<'c> {
             }
             (Some((build, component)), None) => {
                 self.refuse_beside(component, is_layer)?;
-                build(component, site).map(Some)
+                match build {
+                    Build::Transport(build) => build(component, site).map(Answering::Stage).map(Some),
+                    Build::Nested(BuildNested(build)) => build(component, site).map(Answering::Nested).map(Some),
+                    _ => Ok(None),
+                }
             }
             (None, Some(component)) => {
                 self.refuse_beside(component, is_layer)?;
-                self.known.transports.build(component, site).map(Some)
+                self.known.transports.build(component, site).map(Answering::Stage).map(Some)
             }
         }
     }
 
     /// The namespace of what [`transport`](Self::transport) gives.
     pub fn transport_name(&self) -> Option<String> {
-        let is_transport = |entry: &Entry| matches!(entry.build, Build::Transport(_));
+        let is_transport = |entry: &Entry| entry.build.is_instead_of_http();
         let own = self.configured().find(|(entry, _)| is_transport(entry)).map(|(_, component)| component);
         own.or(self.foreign()).map(|component| component.namespace.clone())
     }

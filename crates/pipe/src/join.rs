@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use siphon_config::model::{Agent, Encoding};
+use siphon_config::model::{Agent, Backend, Encoding};
 use siphon_config::problem::Problem;
 
 use crate::choice::{Choice, Condition};
 use crate::components::{Checked, Joining, Part, Propagated, problem_at};
-use crate::components::{conditional, graphql};
+use crate::components::{conditional, graphql, proxy};
 use crate::fixed::WithFixed;
 use crate::flatmap::Flatmap;
 use crate::merge::Merge;
@@ -43,7 +43,7 @@ pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> J
             Some(timeout) => shadow.push((step, timeout)),
         }
     }
-    let mut stage = group(live, joining.is_sequential);
+    let mut stage = group(live, joining.is_sequential, joining.goes_on);
     if let Some(flatmap) = joining.flatmap {
         stage = Box::new(Rearranged { flatmap, inner: stage });
     }
@@ -58,11 +58,11 @@ pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> J
 }
 
 /// One backend that takes every event needs nothing around it.
-fn group(steps: Vec<Step>, is_sequential: bool) -> Box<dyn Stage> {
+fn group(steps: Vec<Step>, is_sequential: bool, goes_on: bool) -> Box<dyn Stage> {
     match <[_; 1]>::try_from(steps) {
         Ok([Step { stage, condition: None, .. }]) => stage,
-        Ok(one) => Box::new(Sequence { steps: one.into() }),
-        Err(steps) if is_sequential => Box::new(Sequence { steps }),
+        Ok(one) => Box::new(Sequence { steps: one.into(), goes_on }),
+        Err(steps) if is_sequential => Box::new(Sequence { steps, goes_on }),
         Err(steps) => {
             let choice = Choice::new(steps.iter().map(|step| step.condition.clone()).collect());
             Box::new(Merge { parts: steps.into_iter().map(|step| step.stage).collect(), choice })
@@ -74,7 +74,7 @@ fn group(steps: Vec<Step>, is_sequential: bool) -> Box<dyn Stage> {
 fn shadows(shadow: Vec<(Step, Duration)>, is_sequential: bool, workers: usize) -> Shadows {
     if is_sequential {
         let longest = shadow.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
-        let chain = group(shadow.into_iter().map(|(step, _)| step).collect(), true);
+        let chain = group(shadow.into_iter().map(|(step, _)| step).collect(), true, false);
         return Shadows::new(vec![(chain, longest)], None, workers);
     }
     let choice = Choice::new(shadow.iter().map(|(step, _)| step.condition.clone()).collect());
@@ -99,10 +99,19 @@ impl Stage for Rearranged {
     }
 }
 
+/// The backend, and those inside its workflow that know the same answers: a workflow that is no sequence has none of
+/// its own.
+fn readers(backend: &Backend) -> Vec<&Backend> {
+    let workflow = backend.workflow.as_ref().filter(|workflow| !proxy::is_sequence(&workflow.components));
+    let inside = workflow.into_iter().flat_map(|workflow| &workflow.backends);
+    std::iter::once(backend).chain(inside.flat_map(readers)).collect()
+}
+
 /// Every reference that the backends and the agent's components make, each once.
 fn references(agent: &Agent, joining: &Joining) -> Vec<Reference> {
-    let in_patterns = agent.backends.iter().flat_map(|backend| placeholders(&backend.url_pattern));
-    let in_variables = agent.backends.iter().flat_map(graphql::placeholders);
+    let backends: Vec<_> = agent.backends.iter().flat_map(readers).collect();
+    let in_patterns = backends.iter().flat_map(|backend| placeholders(&backend.url_pattern));
+    let in_variables = backends.iter().flat_map(|backend| graphql::placeholders(backend));
     let propagated = joining.propagated.iter().map(|one| one.reference.clone());
     let mut all: Vec<Reference> = in_patterns.filter_map(Reference::parse).chain(propagated).collect();
     all.extend(in_variables.filter_map(|name| Reference::parse(&name)));
@@ -112,8 +121,8 @@ fn references(agent: &Agent, joining: &Joining) -> Vec<Reference> {
 }
 
 /// What keeps the backends from working together. `parts` are those of the agent's backends; `joining` is missing where
-/// it is wrong itself.
-pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>) -> Checked<()> {
+/// it is wrong itself. With `is_nested` the agent stands for a workflow.
+pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>, is_nested: bool) -> Checked<()> {
     let mut problems = Vec::new();
     if parts.is_empty() {
         problems.push(problem_at(&agent.path, "all endpoints must have at least one backend; add one to backend"));
@@ -124,7 +133,11 @@ pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>) ->
     }
     if let Some(joining) = joining {
         problems.extend(misplaced_fallbacks(agent, parts, joining.is_sequential));
-        problems.extend(Sources { agent, parts, is_sequential: joining.is_sequential }.check(joining));
+        let sources = Sources { agent, parts, is_sequential: joining.is_sequential };
+        problems.extend(sources.check_propagated(joining));
+        if joining.is_sequential || !is_nested {
+            problems.extend(sources.check_patterns());
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -159,12 +172,21 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn check(&self, joining: &Joining) -> Vec<Problem> {
+    /// A workflow that is no sequence is left to the pipe around it: the answers are known there.
+    fn check_patterns(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, backend) in self.agent.backends.iter().enumerate() {
-            let wrong = placeholders(&backend.url_pattern).filter_map(|name| self.check_placeholder(name, index).err());
-            problems.extend(wrong.map(|message| problem_at(&format!("{}.url_pattern", backend.path), message)));
+            for reader in readers(backend) {
+                let names = placeholders(&reader.url_pattern);
+                let wrong = names.filter_map(|name| self.check_placeholder(name, index).err());
+                problems.extend(wrong.map(|message| problem_at(&format!("{}.url_pattern", reader.path), message)));
+            }
         }
+        problems
+    }
+
+    fn check_propagated(&self, joining: &Joining) -> Vec<Problem> {
+        let mut problems = Vec::new();
         for Propagated { reference, path } in &joining.propagated {
             let wrong = self.check_source(reference).and_then(|()| self.check_somebody_follows(reference.backend));
             problems.extend(wrong.err().map(|message| problem_at(path, message)));

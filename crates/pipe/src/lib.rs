@@ -43,8 +43,8 @@ mod timed;
 mod xml;
 
 pub use components::{
-    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
-    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildNested, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining,
+    Layer, Level, NoTransports, Part, Site, Transports, UnknownKeys, component_table,
 };
 pub use error::{Call, FailureKind, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};

@@ -13,7 +13,7 @@ use crate::message::{Reply, Request, Response};
 use crate::stage::{Context, Stage, StageFuture};
 
 /// Share of the time left that the backends get; the rest is for what comes after them.
-const PERCENT_FOR_BACKENDS: u32 = 85;
+pub(crate) const PERCENT_FOR_BACKENDS: u32 = 85;
 
 /// Calls all parts at once, each with the whole payload, and waits for all of them. A part that is not back in time
 /// counts as failed; the others' data stays.
@@ -26,7 +26,7 @@ pub(crate) struct Merge {
 impl Stage for Merge {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
-            let context = &Context { deadline: share_of(context.deadline, Instant::now()) };
+            let context = &Context { deadline: share_of(PERCENT_FOR_BACKENDS, context.deadline, Instant::now()) };
             let taken = match self.choice.as_ref().map(|choice| choice.of(&request)).transpose() {
                 Ok(taken) => taken,
                 Err(error) => return error.into(),
@@ -39,10 +39,10 @@ impl Stage for Merge {
     }
 }
 
-/// When the backends' time is up.
-pub(crate) fn share_of(deadline: Instant, now: Instant) -> Instant {
+/// When the time is up of those who get so many per cent of what is left.
+pub(crate) fn share_of(percent: u32, deadline: Instant, now: Instant) -> Instant {
     let left = deadline.saturating_duration_since(now);
-    now + left.checked_mul(PERCENT_FOR_BACKENDS).map_or(left, |share: Duration| share / 100)
+    now + left.checked_mul(percent).map_or(left, |share: Duration| share / 100)
 }
 
 /// The part's reply, or a failure when it is not there in time.
@@ -235,7 +235,8 @@ mod tests {
     #[test]
     fn backends_get_85_percent_of_the_time_left() {
         let now = Instant::now();
-        let share = |millis| share_of(now + Duration::from_millis(millis), now).duration_since(now);
+        let share =
+            |millis| share_of(PERCENT_FOR_BACKENDS, now + Duration::from_millis(millis), now).duration_since(now);
         assert_eq!((share(200), share(0)), (Duration::from_millis(170), Duration::ZERO));
     }
 }

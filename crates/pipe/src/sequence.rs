@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::choice::{Condition, Turns};
 use crate::error::PipeError;
-use crate::merge::{Merged, in_time, share_of};
+use crate::merge::{Merged, PERCENT_FOR_BACKENDS, in_time, share_of};
 use crate::message::{Reply, Request};
 use crate::reference::Reference;
 use crate::stage::{Context, Stage, StageFuture};
@@ -16,6 +16,8 @@ use crate::stage::{Context, Stage, StageFuture};
 /// together have the share of the time that a merge has.
 pub(crate) struct Sequence {
     pub steps: Vec<Step>,
+    /// Goes on after a failure and after an incomplete reply.
+    pub goes_on: bool,
 }
 
 pub(crate) struct Step {
@@ -29,7 +31,7 @@ pub(crate) struct Step {
 impl Stage for Sequence {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
-            let context = Context { deadline: share_of(context.deadline, Instant::now()) };
+            let context = Context { deadline: share_of(PERCENT_FOR_BACKENDS, context.deadline, Instant::now()) };
             self.run(self.cleaned(request), &context).await
         })
     }
@@ -40,15 +42,21 @@ impl Sequence {
         let mut request = request;
         let mut merged = Merged::default();
         let mut turns = Turns::default();
+        let mut errors = Vec::new();
         for step in &self.steps {
             if !turns.takes(step.condition.as_ref(), &request) {
                 continue;
             }
             let reply = in_time(step.stage.as_ref(), request.clone(), context).await;
             let response = match (reply.response, reply.error) {
-                (_, Some(error)) => return merged.into_reply(vec![error]),
-                (None, None) => return merged.into_reply(vec![PipeError::NoResponse]),
                 (Some(response), None) => response,
+                (_, error) => {
+                    errors.push(error.unwrap_or(PipeError::NoResponse));
+                    if self.goes_on {
+                        continue;
+                    }
+                    return merged.into_reply(errors);
+                }
             };
             let is_complete = response.complete;
             for reference in step.provides.iter().filter(|_| is_complete) {
@@ -57,11 +65,12 @@ impl Sequence {
                 }
             }
             merged.add(Some(response));
-            if !is_complete {
+            if !is_complete && !self.goes_on {
                 break;
             }
         }
-        merged.into_reply(turns.end().err().into_iter().collect())
+        errors.extend(turns.end().err());
+        merged.into_reply(errors)
     }
 
     /// The request without params that only replies may give: a message must not bring its own.
@@ -123,7 +132,7 @@ mod tests {
             condition: None,
             provides: references.iter().filter(|reference| reference.backend == index).cloned().collect(),
         };
-        let sequence = Sequence { steps: answers.iter().enumerate().map(step).collect() };
+        let sequence = Sequence { steps: answers.iter().enumerate().map(step).collect(), goes_on: false };
         let is_late = answers.iter().any(|answer| matches!(answer, Late));
         let limit = if is_late { Duration::from_millis(20) } else { Duration::from_secs(20) };
         sequence.call(request, &Context { deadline: Instant::now() + limit }).await

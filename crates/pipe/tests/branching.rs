@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use siphon_pipe::{FailureKind, Pipe, Reply, Request};
 use support::server::{json, reply};
 use support::settings::pipe_with_proxy;
-use support::{PATIENCE, Server, data, error};
+use support::{PATIENCE, Server, data, error, loaded};
 use tokio::time::Instant;
 
 /// Every path answers with its own name; `/bad…` fails.
@@ -131,5 +131,24 @@ async fn shadows_have_rules_among_themselves() {
             seen.sort();
             assert_eq!(seen, ["/all", taken], "{proxy}");
         }
+    }
+}
+
+/// The warnings about an agent that has a rule about `X-Tier`, with this at its level.
+fn warnings(more: &str) -> Vec<String> {
+    let backend = rule("/gold", "gold").replace("{\"url_pattern\"", "{\"host\": [\"http://h\"], \"url_pattern\"");
+    let file = loaded::file("", &backend).replace("\"name\": \"x\",", &format!("\"name\": \"x\", {more}"));
+    let (_, problems) = loaded::checked(&file);
+    problems.into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+}
+
+#[test]
+fn a_rule_about_a_header_that_no_event_has_is_warned_of() {
+    let path = "async_agent[0].backend[0].extra_config.backend/conditional.name";
+    let expected = format!("{path}: no event has the header \"X-Tier\": the agent's input_headers does not name it");
+    assert_eq!(warnings(""), [expected.as_str()]);
+    assert_eq!(warnings("\"input_headers\": [\"x-tenant\"],"), [expected.as_str()]);
+    for named in ["x-tier", "*"] {
+        assert_eq!(warnings(&format!("\"input_headers\": [\"{named}\"],")), Vec::<String>::new());
     }
 }

@@ -32,7 +32,7 @@ fn checked(order: Order, backends: &[&str], propagated: &[&str]) -> Vec<(String,
         .map(|text| Propagated { reference: Reference::parse(text).expect("a reference"), path: "p".into() });
     let joining =
         Joining { is_sequential: order == Order::Chain, propagated: propagated.collect(), ..Joining::default() };
-    let problems = check(&agent(backends), &parts, Some(&joining)).err().unwrap_or_default();
+    let problems = check(&agent(backends), &parts, Some(&joining), false).err().unwrap_or_default();
     problems.into_iter().map(|problem| (problem.path, problem.message)).collect()
 }
 
