@@ -12,6 +12,8 @@ mod components;
 mod decode;
 mod discovery;
 mod error;
+#[cfg(feature = "cel")]
+mod expression;
 mod feed;
 mod filter;
 mod fixed;
@@ -43,9 +45,9 @@ mod xml;
 
 pub use components::{
     Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
-    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
+    NoTransports, Part, Site, Transports, UnknownKeys, component_table, dead_letters,
 };
-pub use error::{Call, FailureKind, PipeError};
+pub use error::{Call, FailureKind, Outcome, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};
 pub use pipe::{BackendDescription, Description, Pipe};
