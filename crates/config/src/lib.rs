@@ -21,7 +21,7 @@ mod host;
 mod known;
 mod logging;
 pub mod model;
-mod nearest;
+pub mod nearest;
 mod pattern;
 pub mod problem;
 mod redact;

@@ -5,6 +5,8 @@
 
 mod aws;
 mod aws_sigv4;
+#[cfg(feature = "cel")]
+mod cel;
 mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod conditional;
@@ -12,7 +14,11 @@ pub(crate) mod graphql;
 mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
+#[cfg(feature = "json-schema")]
+mod json_schema;
 mod lambda;
+#[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
+mod outcome;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
@@ -38,13 +44,25 @@ use crate::stage::Stage;
 
 use workflow::Nested;
 
+pub use outcome::dead_letters;
+
 static TABLE: &[Entry] = &[
+    #[cfg(feature = "cel")]
+    cel::AGENT,
+    #[cfg(feature = "json-schema")]
+    json_schema::EVENT,
+    #[cfg(feature = "json-schema")]
+    json_schema::RESPONSE_OF_AGENT,
     proxy::AGENT,
     proxy::BACKEND,
     conditional::ENTRY,
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    #[cfg(feature = "cel")]
+    cel::BACKEND,
+    #[cfg(feature = "json-schema")]
+    json_schema::RESPONSE_OF_BACKEND,
     http_cache::ENTRY,
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,

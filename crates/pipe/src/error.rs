@@ -51,6 +51,13 @@ pub enum PipeError {
     /// The event cannot be made into a request.
     #[error("{reason}")]
     Invalid { reason: String },
+    /// A check of the configuration refuses the event, or what was answered.
+    #[error("{reason}")]
+    Refused {
+        reason: String,
+        /// What the check wants of the event; `None`: the agent's delivery policy decides.
+        outcome: Option<Outcome>,
+    },
     /// A plugin's backend did not take the event: its namespace, and what the plugin says.
     #[error("{namespace}: {reason}")]
     Plugin {
@@ -107,6 +114,16 @@ pub enum PipeError {
     Merge(Vec<PipeError>),
 }
 
+/// What a check may want of an event that it refuses; what loses least comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Once more, later.
+    Retry,
+    DeadLetter,
+    /// It is done with.
+    Discard,
+}
+
 /// What a delivery policy distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureKind {
@@ -130,7 +147,7 @@ impl PipeError {
                 FailureKind::Connect
             }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
-            Self::Invalid { .. } | Self::Untaken => FailureKind::Invalid,
+            Self::Invalid { .. } | Self::Refused { .. } | Self::Untaken => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
                 FailureKind::Other
             }
@@ -146,6 +163,16 @@ impl PipeError {
         match self {
             Self::Merge(parts) => parts.iter().flat_map(Self::kinds).collect(),
             one => vec![one.kind()],
+        }
+    }
+
+    /// What the checks want that refused the event. Of several failures that which loses least, and only where each of
+    /// them was a check that chose.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Refused { outcome, .. } => *outcome,
+            Self::Merge(parts) => parts.iter().map(Self::outcome).collect::<Option<Vec<_>>>()?.into_iter().min(),
+            _ => None,
         }
     }
 
@@ -297,6 +324,24 @@ mod tests {
         for (error, temporary) in cases {
             assert_eq!(error.is_temporary(), temporary, "{error}");
         }
+    }
+
+    #[test]
+    fn of_several_refusals_what_loses_least_is_done_and_of_others_what_the_policy_says() {
+        let refused = |outcome| PipeError::Refused { reason: "no".into(), outcome };
+        let (dead, gone) = (Some(Outcome::DeadLetter), Some(Outcome::Discard));
+        let cases = [
+            (vec![refused(gone), refused(dead)], dead),
+            (vec![refused(gone), refused(Some(Outcome::Retry))], Some(Outcome::Retry)),
+            (vec![refused(gone), refused(None)], None),
+            (vec![refused(gone), PipeError::TimedOut], None),
+            (vec![PipeError::Merge(vec![refused(gone)]), refused(gone)], gone),
+        ];
+        for (parts, expected) in cases {
+            assert_eq!(PipeError::Merge(parts).outcome(), expected);
+        }
+        assert_eq!((refused(dead).outcome(), PipeError::TimedOut.outcome()), (dead, None));
+        assert!(!refused(gone).is_temporary() && refused(None).kind() == FailureKind::Invalid);
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod components;
 mod decode;
 mod discovery;
 mod error;
+#[cfg(feature = "cel")]
+mod expression;
 mod feed;
 mod filter;
 mod fixed;
@@ -44,9 +46,9 @@ mod xml;
 
 pub use components::{
     Build, BuildCaller, BuildLayer, BuildNested, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining,
-    Layer, Level, NoTransports, Part, Site, Transports, UnknownKeys, component_table,
+    Layer, Level, NoTransports, Part, Site, Transports, UnknownKeys, component_table, dead_letters,
 };
-pub use error::{Call, FailureKind, PipeError};
+pub use error::{Call, FailureKind, Outcome, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};
 pub use pipe::{BackendDescription, Description, Pipe};

@@ -14,8 +14,11 @@ use crate::stage::{Context, Stage};
 
 /// A component at `b` with these settings (JSON).
 pub fn component(namespace: &str, settings: &str) -> Component {
-    let document = siphon_config::Document::parse("settings.json", settings).expect(settings);
-    Component { namespace: namespace.into(), path: "b".into(), settings: document.root().clone() }
+    // A document is an object; settings need not be.
+    let text = format!("{{\"settings\": {settings}}}");
+    let document = siphon_config::Document::parse("settings.json", &text).expect(settings);
+    let settings = document.root().get("settings").expect("what was written").clone();
+    Component { namespace: namespace.into(), path: "b".into(), settings }
 }
 
 pub fn with_site<T>(build: impl FnOnce(&Site<'_>) -> T) -> T {
