@@ -3,16 +3,26 @@
 //! A backend without a rule takes every event. Rules are judged before any backend is called, in a sequence each when
 //! its turn comes. An event that nobody takes is a failure: acked, it would be gone without a trace.
 
+#[cfg(feature = "cel")]
+use std::sync::Arc;
+
 use ::http::HeaderName;
 
 use crate::error::PipeError;
-use crate::message::Request;
+#[cfg(feature = "cel")]
+use crate::error::shortened;
+#[cfg(feature = "cel")]
+use crate::expression::{Expression, Facts};
+use crate::message::{Request, Response};
 
 /// When a backend takes an event.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
     /// The event has this header with this value.
     Header { name: HeaderName, value: String },
+    /// The expression is true.
+    #[cfg(feature = "cel")]
+    Policy(Arc<Expression>),
     /// No rule of the other backends has matched.
     Fallback,
 }
@@ -22,15 +32,39 @@ impl Condition {
         matches!(self, Self::Fallback)
     }
 
-    /// Whether the rule matches; a fallback never does by itself.
-    fn matches(&self, request: &Request) -> bool {
+    /// Whether it asks for answers of earlier backends.
+    pub fn needs_answers(&self) -> bool {
         match self {
-            Self::Header { name, value } => {
-                request.headers.get_all(name).iter().any(|given| given.as_bytes() == value.as_bytes())
-            }
-            Self::Fallback => false,
+            #[cfg(feature = "cel")]
+            Self::Policy(expression) => expression.uses().response,
+            Self::Header { .. } | Self::Fallback => false,
         }
     }
+
+    /// Whether the rule matches; a fallback never does by itself. `earlier`: what other backends have answered.
+    #[cfg_attr(not(feature = "cel"), expect(unused_variables, reason = "only expressions look at answers"))]
+    fn matches(&self, request: &Request, earlier: Option<&Response>) -> Result<bool, PipeError> {
+        match self {
+            Self::Header { name, value } => {
+                Ok(request.headers.get_all(name).iter().any(|given| given.as_bytes() == value.as_bytes()))
+            }
+            #[cfg(feature = "cel")]
+            Self::Policy(expression) => holds(expression, request, earlier),
+            Self::Fallback => Ok(false),
+        }
+    }
+}
+
+/// A rule without an answer is a failure: taken for a no, it could send the event to the wrong backend.
+#[cfg(feature = "cel")]
+fn holds(expression: &Expression, request: &Request, earlier: Option<&Response>) -> Result<bool, PipeError> {
+    let result = match earlier {
+        Some(earlier) => expression.holds(&Facts::between(request, earlier)),
+        None if expression.uses().response => expression.holds(&Facts::between(request, &Response::empty())),
+        None => expression.holds(&Facts::before(request)),
+    };
+    let reason = |why| shortened(format!("backend/conditional: {}: {why}", expression.source()));
+    result.map_err(|why| PipeError::Invalid { reason: reason(why) })
 }
 
 /// The rules of backends that are called at once, in their order.
@@ -47,14 +81,14 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// `Untaken` when none does.
+    /// `Untaken` when none does; `Invalid` when a rule has no answer.
     pub fn of(&self, request: &Request) -> Result<Vec<bool>, PipeError> {
         let is_fallback = |index: &usize| self.0[*index].as_ref().is_some_and(Condition::is_fallback);
         let (last, first): (Vec<_>, Vec<_>) = (0..self.0.len()).partition(is_fallback);
         let mut turns = Turns::default();
         let mut taken = vec![false; self.0.len()];
         for index in first.into_iter().chain(last) {
-            taken[index] = turns.takes(self.0[index].as_ref(), request);
+            taken[index] = turns.takes(self.0[index].as_ref(), request, None)?;
         }
         turns.end().map(|()| taken)
     }
@@ -68,19 +102,29 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Whether the next backend takes the event. A fallback stands in for the rules so far.
-    pub fn takes(&mut self, condition: Option<&Condition>, request: &Request) -> bool {
+    /// Whether the next backend takes the event. A fallback stands in for the rules so far. `earlier`: what other
+    /// backends have answered.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` when its rule has no answer.
+    pub fn takes(
+        &mut self,
+        condition: Option<&Condition>,
+        request: &Request,
+        earlier: Option<&Response>,
+    ) -> Result<bool, PipeError> {
         let takes = match condition {
             None => true,
             Some(Condition::Fallback) => !self.has_matched,
             Some(rule) => {
-                let matches = rule.matches(request);
+                let matches = rule.matches(request, earlier)?;
                 self.has_matched |= matches;
                 matches
             }
         };
         self.is_taken |= takes;
-        takes
+        Ok(takes)
     }
 
     /// # Errors

@@ -132,7 +132,7 @@ pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>, is
         problems.push(problem_at(&format!("{}.backend", agent.path), message));
     }
     if let Some(joining) = joining {
-        problems.extend(misplaced_fallbacks(agent, parts, joining.is_sequential));
+        problems.extend(misplaced_rules(agent, parts, joining.is_sequential));
         let sources = Sources { agent, parts, is_sequential: joining.is_sequential };
         problems.extend(sources.check_propagated(joining));
         if joining.is_sequential || !is_nested {
@@ -142,9 +142,9 @@ pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>, is
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// Fallbacks that stand beside another one, or, in a sequence, before a rule that they are to wait for. Shadows and the
-/// others have theirs apart.
-fn misplaced_fallbacks(agent: &Agent, parts: &[Part], is_sequential: bool) -> Vec<Problem> {
+/// Fallbacks that stand beside another one, or, in a sequence, before a rule that they are to wait for; rules about answers
+/// that nobody has yet. Shadows and the others have theirs apart.
+fn misplaced_rules(agent: &Agent, parts: &[Part], is_sequential: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for is_shadow in [false, true] {
         let mut has_fallback = false;
@@ -153,6 +153,9 @@ fn misplaced_fallbacks(agent: &Agent, parts: &[Part], is_sequential: bool) -> Ve
                 None => continue,
                 Some(Condition::Fallback) if !std::mem::replace(&mut has_fallback, true) => continue,
                 Some(Condition::Fallback) => "stands beside another fallback; keep one",
+                Some(rule) if rule.needs_answers() && !is_sequential => {
+                    "asks for earlier answers (resp_…), and the backends are called at once; write \"sequential\": true in proxy"
+                }
                 Some(_) if has_fallback && is_sequential => {
                     "stands behind the fallback, which has its turn before this rule; put the fallback behind it"
                 }

@@ -90,6 +90,11 @@ impl Merged {
         });
     }
 
+    /// What was added so far.
+    pub fn so_far(&self) -> Option<&Response> {
+        self.whole.as_ref()
+    }
+
     /// Everything that was added, and the failures of the others.
     pub fn into_reply(self, errors: Vec<PipeError>) -> Reply {
         let mut errors = errors;

@@ -44,8 +44,13 @@ impl Sequence {
         let mut turns = Turns::default();
         let mut errors = Vec::new();
         for step in &self.steps {
-            if !turns.takes(step.condition.as_ref(), &request) {
-                continue;
+            match turns.takes(step.condition.as_ref(), &request, merged.so_far()) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    errors.push(error);
+                    return merged.into_reply(errors);
+                }
             }
             let reply = in_time(step.stage.as_ref(), request.clone(), context).await;
             let response = match (reply.response, reply.error) {

@@ -152,3 +152,59 @@ fn a_rule_about_a_header_that_no_event_has_is_warned_of() {
         assert_eq!(warnings(&format!("\"input_headers\": [\"{named}\"],")), Vec::<String>::new());
     }
 }
+
+/// A backend that takes the events for which `expression` is true.
+#[cfg(feature = "cel")]
+fn policy(path: &str, expression: &str) -> String {
+    conditional(path, &format!(r#"{{"strategy": "policy", "value": "{expression}"}}"#))
+}
+
+#[cfg(feature = "cel")]
+#[tokio::test]
+async fn a_policy_is_about_the_event() {
+    let header = "req_headers['X-Tier'][0] == 'gold'";
+    let backends =
+        [policy("/one", "event.payload.e == 1"), policy("/two", "event.payload.e == 2"), policy("/gold", header)];
+    check(&backends, "{}", "gold", &["/gold", "/one"], (Some(r#"{"one":1,"gold":1}"#), "")).await;
+    check(&backends, "{}", "lead", &["/one"], (Some(r#"{"one":1}"#), "")).await;
+}
+
+#[cfg(feature = "cel")]
+#[tokio::test]
+async fn in_a_sequence_a_policy_may_ask_for_earlier_answers() {
+    let sequential = r#"{"sequential": true}"#;
+    let backends = [
+        policy("/none", "has(resp_data.first)"),
+        plain("/first"),
+        policy("/both", "resp_data.first == 1 && event.payload.e == 1 && req_headers['X-Tier'][0] == 'gold'"),
+        fallback("/other"),
+    ];
+    let gold = (Some(r#"{"first":1,"both":1}"#), "");
+    check(&backends, sequential, "gold", &["/first", "/both"], gold).await;
+    let lead = (Some(r#"{"first":1,"other":1}"#), "");
+    check(&backends, sequential, "lead", &["/first", "/other"], lead).await;
+}
+
+#[cfg(feature = "cel")]
+#[tokio::test]
+async fn a_policy_without_an_answer_fails_the_event_before_any_call() {
+    let server = server().await;
+    let backends = format!("[{},{}]", plain("/all"), policy("/one", "event.payload.missing == 1"));
+    let error = run_tier(&pipe_with_proxy(&server.url(), &backends, "{}"), "gold").await.error.expect("a failure");
+    assert_eq!(error.to_string(), "backend/conditional: event.payload.missing == 1: no such key: missing");
+    assert_eq!((error.kind(), server.seen().len()), (FailureKind::Invalid, 0));
+}
+
+#[cfg(feature = "cel")]
+#[test]
+fn a_policy_about_answers_that_nobody_has_is_refused() {
+    let backends = format!("{},{}", plain("/a"), policy("/b", "resp_data.a == 1"))
+        .replace("{\"url_pattern\"", "{\"host\": [\"http://h\"], \"url_pattern\"");
+    let config = support::settings::config(&loaded::file("", &backends));
+    let problems = Pipe::build(&config.agents[0], &config.service.http).err().expect("refused");
+    let path = "async_agent[0].backend[1].extra_config.backend/conditional";
+    assert!(
+        matches!(problems.as_slice(), [one] if one.path == path && one.message.contains("asks for earlier answers")),
+        "{problems:?}"
+    );
+}

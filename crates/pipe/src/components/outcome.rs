@@ -34,10 +34,13 @@ pub(super) fn refused(reason: String, outcome: Option<Outcome>) -> PipeError {
     PipeError::Refused { reason: error::shortened(reason), outcome: outcome.map(error::Outcome::from) }
 }
 
-/// Where the checks of an agent and of its backends say that an event has to be dead-lettered: not every driver can.
+/// Where the checks of an agent, of its backends and of their workflows say that an event has to be dead-lettered: not every driver can.
 pub fn dead_letters(agent: &Agent) -> Vec<String> {
-    let of_backends = agent.backends.iter().flat_map(|backend| &backend.components);
-    agent.components.iter().chain(of_backends).flat_map(of_component).collect()
+    let backends = agent.all_backends();
+    let of_backends = backends.iter().flat_map(|backend| &backend.components);
+    let inside = backends.iter().filter_map(|backend| backend.workflow.as_ref());
+    let of_workflows = inside.flat_map(|workflow| &workflow.components);
+    agent.components.iter().chain(of_backends).chain(of_workflows).flat_map(of_component).collect()
 }
 
 fn of_component(component: &Component) -> Vec<String> {

@@ -23,6 +23,8 @@ pub(crate) struct Facts<'f> {
     /// The event as it stands here: `event` is made of it, and the `req_` variables before the call.
     request: &'f Request,
     response: Option<&'f Response>,
+    /// Whether the `req_` variables are known beside the `resp_` ones.
+    is_between: bool,
     now: OnceLock<String>,
     payload: OnceLock<Result<Json, String>>,
 }
@@ -30,12 +32,17 @@ pub(crate) struct Facts<'f> {
 impl<'f> Facts<'f> {
     /// Before what is below is called: `req_…`, `event`, `now`.
     pub fn before(request: &'f Request) -> Self {
-        Self { request, response: None, now: OnceLock::new(), payload: OnceLock::new() }
+        Self { request, response: None, is_between: false, now: OnceLock::new(), payload: OnceLock::new() }
     }
 
     /// After it has answered: `resp_…`, `event`, `now`. `request` is what it was called with.
     pub fn after(request: &'f Request, response: &'f Response) -> Self {
         Self { response: Some(response), ..Self::before(request) }
+    }
+
+    /// Between two calls for one event: everything. `earlier` is what was answered so far, `request` what comes next.
+    pub fn between(request: &'f Request, earlier: &'f Response) -> Self {
+        Self { is_between: true, ..Self::after(request, earlier) }
     }
 
     /// The payload, where it is JSON and nothing else.
@@ -65,6 +72,7 @@ impl<'f> Facts<'f> {
             ("event", _) => self.event(rest),
             ("now", _) if rest.is_empty() => Some(text(self.now())),
             (root, None) => self.of_request(root, rest),
+            (root, Some(_)) if self.is_between && root.starts_with("req_") => self.of_request(root, rest),
             (root, Some(response)) => of_response(response, root, rest),
         }
     }
