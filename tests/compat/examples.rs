@@ -13,6 +13,8 @@ fn config_folder() -> PathBuf {
 fn files() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(config_folder().join("examples")).expect("the examples");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
+    // Beside them stands what they name: the types of a gRPC service.
+    files.retain(|file| file.extension().is_some_and(|extension| extension != "pb" && extension != "proto"));
     files.push(config_folder().join("siphon.json"));
     files.sort();
     files
@@ -23,6 +25,7 @@ fn checked(file: &Path) -> Ran {
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
     let driver = ["amqp", "kafka", "nats"].into_iter().find(|driver| name.starts_with(driver));
     let lab = driver.map_or_else(Lab::empty, |driver| Lab::empty().with_plugin(driver));
+    std::fs::copy(config_folder().join("examples/orders.pb"), lab.path("orders.pb")).expect("copied");
     lab.siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
 }
 

@@ -11,6 +11,8 @@ mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod conditional;
 pub(crate) mod graphql;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
@@ -38,10 +40,12 @@ use crate::backend::OnRefusal;
 use crate::choice::Condition;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
-use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
+use crate::http::{Below, Client, ClientSettings, Exchange, Following, RedirectPolicy, Way};
 use crate::reference::Reference;
 use crate::stage::Stage;
 
+#[cfg(feature = "grpc")]
+pub(crate) use grpc::Catalog;
 use workflow::Nested;
 
 pub use outcome::dead_letters;
@@ -69,6 +73,8 @@ static TABLE: &[Entry] = &[
     http_client::ENTRY,
     http_failure::ENTRY,
     lambda::ENTRY,
+    #[cfg(feature = "grpc")]
+    grpc::ENTRY,
     workflow::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
@@ -210,6 +216,11 @@ pub struct Site<'s> {
     /// The connections of the pipe as the service's settings make them, to whom else is asked. What a backend changes
     /// about its own (`client_tls`, proxy, HTTP/2) does not count there.
     pub service: &'s Arc<Client>,
+    /// The service's settings.
+    pub settings: &'s ClientSettings,
+    /// What gRPC services are called with.
+    #[cfg(feature = "grpc")]
+    pub(crate) catalog: &'s Catalog,
 }
 
 /// Something built from a configuration, or all that is wrong with it.

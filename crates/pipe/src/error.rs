@@ -98,6 +98,20 @@ pub enum PipeError {
         status: Option<u16>,
         retry_after: Option<Duration>,
     },
+    /// A gRPC service did not do what it was asked, or nobody knows whether it did.
+    #[error("grpc: {name} [{method}]{}", after_colon(.said))]
+    Grpc {
+        /// `NOT_FOUND`.
+        name: &'static str,
+        /// The HTTP status that stands for it.
+        status: u16,
+        /// Whether waiting can help.
+        is_temporary: bool,
+        /// `/package.Service/Method`.
+        method: Arc<str>,
+        said: String,
+        retry_after: Option<Duration>,
+    },
     /// Every backend has a rule, and none matches.
     #[error("no backend takes this event: no rule of backend/conditional matches, and there is no fallback")]
     Untaken,
@@ -141,7 +155,7 @@ impl PipeError {
         match self {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
-            Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Lambda { status: Some(code), .. } | Self::Grpc { status: code, .. } => FailureKind::Status(*code),
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
             Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
                 FailureKind::Connect
@@ -184,6 +198,7 @@ impl PipeError {
                 matches!(code, 408 | 429 | 500..=599)
             }
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
+            Self::Grpc { is_temporary, .. } => *is_temporary,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
             other => {
                 matches!(other.kind(), FailureKind::Timeout | FailureKind::Connect) || other.is_broken_connection()
@@ -201,6 +216,7 @@ impl PipeError {
             Self::Status { retry_after, .. } => *retry_after,
             Self::RateLimited { retry_after } | Self::BreakerOpen { retry_after } => Some(*retry_after),
             Self::Credential { retry_after, .. } | Self::Lambda { retry_after, .. } => *retry_after,
+            Self::Grpc { retry_after, .. } => *retry_after,
             Self::Merge(parts) => parts.iter().filter_map(Self::retry_after).max(),
             _ => None,
         }

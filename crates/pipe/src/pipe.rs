@@ -153,8 +153,7 @@ type Described = (Box<dyn Stage>, Description);
 impl Assembly<'_> {
     /// All stages of an agent, or of the workflow that `agent` stands for.
     fn stages(&mut self, agent: &Agent, workflow: Option<&Nested>) -> Checked<Described> {
-        let client = &self.calling.client;
-        let site = Site { agent, backend: None, client, service: client };
+        let site = self.calling.site(agent);
         let mut problems = Vec::new();
         let (members, backends) =
             self.members(&site, workflow).map_err(|more| problems.extend(more)).unwrap_or_default();

@@ -1,14 +1,14 @@
 //! What the tests of components share.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use siphon_config::model::{Backend, Component};
 use tokio::time::Instant;
 
 use super::Site;
+use crate::calling::Calling;
 use crate::fixture;
-use crate::http::{Client, ClientSettings};
+use crate::http::ClientSettings;
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage};
 
@@ -26,8 +26,9 @@ pub fn with_site<T>(build: impl FnOnce(&Site<'_>) -> T) -> T {
 }
 
 pub fn with_backend<T>(backend: &Backend, build: impl FnOnce(&Site<'_>) -> T) -> T {
-    let (agent, client) = (fixture::agent(Vec::new()), Arc::new(Client::new(ClientSettings::from(&fixture::http()))));
-    build(&Site { agent: &agent, backend: Some(backend), client: &client, service: &client })
+    let agent = fixture::agent(Vec::new());
+    let calling = Calling::new(ClientSettings::from(&fixture::http())).expect("plain settings");
+    build(&Site { backend: Some(backend), ..calling.site(&agent) })
 }
 
 /// Pushes a request through, with all the time of the test.
