@@ -53,6 +53,20 @@ fn yaml_and_toml_say_the_same_as_json() {
     }
 }
 
+#[test]
+fn check_shows_what_a_workflow_has_inside() {
+    let ran = checked(&config_folder().join("examples/workflow.json"));
+    let expected = "\
+    [+] workflow (json, group)
+        workflow: is a pipe of its own in the place of a call
+        calls 2 backends, all at once, merged:
+        [+] POST http://127.0.0.1:8000/mails/{topic} (json)
+        [+] POST http://127.0.0.1:8000/texts/{topic} (json)
+    [+] POST http://127.0.0.1:8000/orders (json)
+";
+    assert!(ran.stdout.contains(expected), "{ran:?}");
+}
+
 /// Runs a file with a scripted backend in the place of all its hosts. Every agent must connect, and deliver an event
 /// of `topic` to all of its backends.
 #[track_caller]

@@ -53,7 +53,7 @@ pub(crate) fn on(section: &Section<'_>, backend: &Backend) {
     for component in &backend.components {
         match component.namespace.as_str() {
             "backend/http" => remark_details(component, section),
-            "backend/http/client" => client_tls::remark_component(component, section.report),
+            "backend/http/client" | "backend/grpc" => client_tls::remark_component(component, section.report),
             WORKFLOW => workflow::remark(component, section.report),
             _ => {}
         }

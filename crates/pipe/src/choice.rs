@@ -41,15 +41,15 @@ impl Condition {
         }
     }
 
-    /// Whether the rule matches; a fallback never does by itself. `earlier`: what other backends have answered.
-    #[cfg_attr(not(feature = "cel"), expect(unused_variables, reason = "only expressions look at answers"))]
-    fn matches(&self, request: &Request, earlier: Option<&Response>) -> Result<bool, PipeError> {
+    /// Whether the rule matches; a fallback never does by itself.
+    fn matches(&self, seen: &Seen<'_>) -> Result<bool, PipeError> {
         match self {
             Self::Header { name, value } => {
-                Ok(request.headers.get_all(name).iter().any(|given| given.as_bytes() == value.as_bytes()))
+                let mut values = seen.request.headers.get_all(name).iter();
+                Ok(values.any(|given| given.as_bytes() == value.as_bytes()))
             }
             #[cfg(feature = "cel")]
-            Self::Policy(expression) => holds(expression, request, earlier),
+            Self::Policy(expression) => holds(expression, &seen.facts),
             Self::Fallback => Ok(false),
         }
     }
@@ -57,14 +57,37 @@ impl Condition {
 
 /// A rule without an answer is a failure: taken for a no, it could send the event to the wrong backend.
 #[cfg(feature = "cel")]
-fn holds(expression: &Expression, request: &Request, earlier: Option<&Response>) -> Result<bool, PipeError> {
-    let result = match earlier {
-        Some(earlier) => expression.holds(&Facts::between(request, earlier)),
-        None if expression.uses().response => expression.holds(&Facts::between(request, &Response::empty())),
-        None => expression.holds(&Facts::before(request)),
-    };
+fn holds(expression: &Expression, facts: &Facts<'_>) -> Result<bool, PipeError> {
     let reason = |why| shortened(format!("backend/conditional: {}: {why}", expression.source()));
-    result.map_err(|why| PipeError::Invalid { reason: reason(why) })
+    expression.holds(facts).map_err(|why| PipeError::Invalid { reason: reason(why) })
+}
+
+/// What rules look at. Several of them share the work of reading the payload.
+pub(crate) struct Seen<'r> {
+    request: &'r Request,
+    #[cfg(feature = "cel")]
+    facts: Facts<'r>,
+}
+
+impl<'r> Seen<'r> {
+    /// Before anybody has answered.
+    pub fn before(request: &'r Request) -> Self {
+        Self {
+            request,
+            #[cfg(feature = "cel")]
+            facts: Facts::before(request),
+        }
+    }
+
+    /// In a sequence. `earlier`: what was answered so far.
+    #[cfg_attr(not(feature = "cel"), expect(unused_variables, reason = "only expressions look at answers"))]
+    pub fn between(request: &'r Request, earlier: &'r Response) -> Self {
+        Self {
+            request,
+            #[cfg(feature = "cel")]
+            facts: Facts::between(request, earlier),
+        }
+    }
 }
 
 /// The rules of backends that are called at once, in their order.
@@ -85,10 +108,10 @@ impl Choice {
     pub fn of(&self, request: &Request) -> Result<Vec<bool>, PipeError> {
         let is_fallback = |index: &usize| self.0[*index].as_ref().is_some_and(Condition::is_fallback);
         let (last, first): (Vec<_>, Vec<_>) = (0..self.0.len()).partition(is_fallback);
-        let mut turns = Turns::default();
+        let (seen, mut turns) = (Seen::before(request), Turns::default());
         let mut taken = vec![false; self.0.len()];
         for index in first.into_iter().chain(last) {
-            taken[index] = turns.takes(self.0[index].as_ref(), request, None)?;
+            taken[index] = turns.takes(self.0[index].as_ref(), &seen)?;
         }
         turns.end().map(|()| taken)
     }
@@ -102,23 +125,17 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Whether the next backend takes the event. A fallback stands in for the rules so far. `earlier`: what other
-    /// backends have answered.
+    /// Whether the next backend takes the event. A fallback stands in for the rules so far.
     ///
     /// # Errors
     ///
     /// `Invalid` when its rule has no answer.
-    pub fn takes(
-        &mut self,
-        condition: Option<&Condition>,
-        request: &Request,
-        earlier: Option<&Response>,
-    ) -> Result<bool, PipeError> {
+    pub fn takes(&mut self, condition: Option<&Condition>, seen: &Seen<'_>) -> Result<bool, PipeError> {
         let takes = match condition {
             None => true,
             Some(Condition::Fallback) => !self.has_matched,
             Some(rule) => {
-                let matches = rule.matches(request, earlier)?;
+                let matches = rule.matches(seen)?;
                 self.has_matched |= matches;
                 matches
             }

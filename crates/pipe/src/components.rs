@@ -335,7 +335,7 @@ impl<'c> Components<'c> {
                 Err(vec![second.problem("", &message)])
             }
             (Some((build, component)), None) => {
-                self.refuse_beside(component, is_layer)?;
+                self.refuse_beside(component, |build| is_layer(build) || matches!(build, Build::Call(_)))?;
                 match build {
                     Build::Transport(build) => build(component, site).map(Answering::Stage).map(Some),
                     Build::Nested(BuildNested(build)) => build(component, site).map(Answering::Nested).map(Some),

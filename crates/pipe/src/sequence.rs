@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::choice::{Condition, Turns};
+use crate::choice::{Condition, Seen, Turns};
 use crate::error::PipeError;
 use crate::merge::{Merged, PERCENT_FOR_BACKENDS, in_time, share_of};
-use crate::message::{Reply, Request};
+use crate::message::{Reply, Request, Response};
 use crate::reference::Reference;
 use crate::stage::{Context, Stage, StageFuture};
 
@@ -41,18 +41,15 @@ impl Sequence {
     async fn run(&self, request: Request, context: &Context) -> Reply {
         let mut request = request;
         let mut merged = Merged::default();
-        let mut turns = Turns::default();
+        let (mut turns, nothing) = (Turns::default(), Response::empty());
         let mut errors = Vec::new();
         for step in &self.steps {
-            match turns.takes(step.condition.as_ref(), &request, merged.so_far()) {
-                Ok(true) => {}
+            let earlier = merged.so_far().unwrap_or(&nothing);
+            let reply = match turns.takes(step.condition.as_ref(), &Seen::between(&request, earlier)) {
                 Ok(false) => continue,
-                Err(error) => {
-                    errors.push(error);
-                    return merged.into_reply(errors);
-                }
-            }
-            let reply = in_time(step.stage.as_ref(), request.clone(), context).await;
+                Ok(true) => in_time(step.stage.as_ref(), request.clone(), context).await,
+                Err(error) => error.into(),
+            };
             let response = match (reply.response, reply.error) {
                 (Some(response), None) => response,
                 (_, error) => {
@@ -95,7 +92,7 @@ impl Sequence {
 mod tests {
     use super::*;
     use crate::json::Json;
-    use crate::message::{Params, Response};
+    use crate::message::Params;
     use crate::stage::ready;
     use std::time::Duration;
 

@@ -207,6 +207,17 @@ fn references_that_nothing_fills_are_refused_inside_too() {
 }
 
 #[test]
+fn what_changes_an_http_call_is_refused_beside_a_workflow() {
+    for component in [r#""backend/http/client": {"no_redirect": true}"#, r#""qos/http-cache": {}"#] {
+        let backend = workflow(&["/a"], "")
+            .replace("\"extra_config\": {\"workflow\"", &format!("\"extra_config\": {{{component}, \"workflow\""));
+        let namespace = component.split('"').nth(1).expect("a name");
+        let path = format!("async_agent[0].backend[0].extra_config.{namespace}");
+        refused(&[backend], "{}", (&path, "has no effect beside workflow; remove one of them"));
+    }
+}
+
+#[test]
 fn a_pipe_tells_what_it_has_inside() {
     let pipe = pipe_of(&loaded::file("\"host\": [\"http://h\"],", &workflow(&["/a", "/b"], INSIDE_SEQUENTIAL)));
     let backend = &pipe.describe().backends[0];

@@ -85,7 +85,7 @@ struct Settings {
     output_duration_as_string: bool,
     /// Leave out what the reply does not set. Default: false, it has its default value.
     output_remove_unset_values: bool,
-    /// How long an idle connection is kept. Default: `10m`.
+    /// How long an idle connection is kept; `0s`: for ever. Default: `10m`.
     idle_conn_disconnect_time: Option<HumanDuration>,
     /// Ask another host where one says that it is unavailable, too; it may have worked on the event. Default: false: only
     /// where one cannot be reached.
@@ -272,6 +272,7 @@ fn client(settings: &Settings, service: &ClientSettings, component: &Component) 
     };
     let mut own = service.clone();
     own.http.disable_compression = true;
-    own.http.idle_connection_timeout = Some(settings.idle_conn_disconnect_time.map_or(IDLE, Duration::from));
+    let idle = settings.idle_conn_disconnect_time.map_or(IDLE, Duration::from);
+    own.http.idle_connection_timeout = (!idle.is_zero()).then_some(idle);
     Ok(Client::in_way(&own, &Way { tls, version: HttpVersion::Two, ..Way::default() }))
 }

@@ -69,6 +69,8 @@ impl Assembly {
         problems.extend(driver_findings(&document, &config, &registry, &problems));
         problems.extend(pipe_problems);
         problems.sort_by(|left, right| (left.at, &left.path).cmp(&(right.at, &right.path)));
+        // What all agents use (the catalog of gRPC) is wrong for each that uses it, and said once.
+        problems.dedup();
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }

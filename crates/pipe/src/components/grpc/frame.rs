@@ -13,7 +13,7 @@ pub(super) fn of(message: &DynamicMessage) -> Bytes {
     body.put_u8(0);
     // A payload is in memory, and no broker carries one of 4 GiB.
     body.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    body.extend_from_slice(&message.encode_to_vec());
+    message.encode(&mut body).expect("a buffer that grows has room");
     body.freeze()
 }
 

@@ -184,3 +184,22 @@ fn float(is_finite: bool, text: &str) -> Json {
 fn number_of(text: &str) -> Json {
     Json::parse(text.as_bytes()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_what_json_has_no_number_for_is_text() {
+        let of = |number: f64| float(number.is_finite(), &format!("{number:?}")).to_string();
+        let numbers = [1.0, -0.5, 1e300, 0.1 + 0.2, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(of);
+        let expected = ["1", "-0.5", "1e300", "0.30000000000000004", "\"Infinity\"", "\"-Infinity\"", "\"NaN\""];
+        assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn keys_of_maps_are_text() {
+        let keys = [MapKey::Bool(true), MapKey::I32(-1), MapKey::U64(u64::MAX), MapKey::String("a.b".into())];
+        assert_eq!(keys.map(|key| key_of(&key)), ["true", "-1", "18446744073709551615", "a.b"]);
+    }
+}
