@@ -71,6 +71,12 @@ fn check_shows_what_a_workflow_has_inside() {
 /// of `topic` to all of its backends.
 #[track_caller]
 fn check_run(name: &str, agents: &[(&str, &str, &[&str])]) {
+    check_run_on(name, "{}", agents);
+}
+
+/// The same with an event of this payload.
+#[track_caller]
+fn check_run_on(name: &str, payload: &str, agents: &[(&str, &str, &[&str])]) {
     let backend = HttpBackend::start();
     let text = std::fs::read_to_string(config_folder().join("examples").join(name)).expect("the example");
     let text = ["8000", "8001", "8002"]
@@ -80,7 +86,7 @@ fn check_run(name: &str, agents: &[(&str, &str, &[&str])]) {
     lab.write(name, text);
     let mut siphon = Launch::new(&lab).config(name).start();
     for (agent, topic, paths) in agents {
-        let mut arguments = lab.arguments("publish", &["--agent", agent, "--topic", topic, "{}"]);
+        let mut arguments = lab.arguments("publish", &["--agent", agent, "--topic", topic, payload]);
         arguments[2] = name;
         let ran = lab.siphon(&arguments);
         assert_eq!(ran.status, 0, "{ran:?}");
@@ -109,6 +115,8 @@ fn the_examples_do_what_they_say() {
         &[("orders", "order.created", &["/customers/find", "/mails/order.created", "/texts/order.created", "/orders"])],
     );
     check_run("conditional.json", &[("orders", "order.created", &["/orders", "/audit"])]);
+    check_run_on("checks.json", r#"{"total": 1}"#, &[("orders", "order.created", &["/orders"])]);
+    check_run_on("json-schema.json", r#"{"id": 1}"#, &[("customers", "customer.changed", &["/customers"])]);
     check_run("max-rate.json", &[("sms", "sms.send", &["/sms"])]);
     check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
     check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);

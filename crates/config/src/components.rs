@@ -155,10 +155,12 @@ impl<'a> Components<'a> {
             }
             Sort::EndpointOnly => self.endpoint_only.borrow_mut().push((at, path)),
             Sort::Component => {
-                let remedy = if METRICS.contains(&known.name) {
-                    "remove it: siphon shows its metrics under /metrics, in Prometheus' format"
-                } else {
-                    "remove it or use a build that has it"
+                let remedy = match known.name {
+                    name if METRICS.contains(&name) => {
+                        "remove it: siphon shows its metrics under /metrics, in Prometheus' format"
+                    }
+                    "security/policies" => "write its policies as the expressions of validation/cel",
+                    _ => "remove it or use a build that has it",
                 };
                 self.report.error(at, &path, format!("{:?} is not in this build of siphon; {remedy}", known.name));
             }

@@ -28,7 +28,7 @@ mod status;
 mod supervisor;
 
 pub use agent::AgentSpec;
-pub use handler::{Failure, FailureKind, Handled, Handler, attempt};
+pub use handler::{Failure, FailureKind, Handled, Handler, Outcome, attempt};
 pub use plugin::{Event, EventParts};
 pub use shards::Shards;
 pub use shutdown::{Phase, Shutdown, ShutdownHandle};
