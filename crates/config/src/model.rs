@@ -226,6 +226,15 @@ impl Agent {
         self.backends.iter().for_each(|backend| backend.collect(&mut all));
         all
     }
+
+    /// Every component: the agent's own, those of all backends, and those of workflows.
+    pub fn all_components(&self) -> impl Iterator<Item = &Component> {
+        let of_backends = self.all_backends().into_iter().flat_map(|backend| {
+            let inside = backend.workflow.iter().flat_map(|workflow| &workflow.components);
+            backend.components.iter().chain(inside)
+        });
+        self.components.iter().chain(of_backends)
+    }
 }
 
 impl Backend {

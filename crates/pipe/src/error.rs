@@ -53,7 +53,7 @@ pub enum PipeError {
     Invalid { reason: String },
     /// A check of the configuration refuses the event, or what was answered.
     #[error("{reason}")]
-    Refused {
+    Unfit {
         reason: String,
         /// What the check wants of the event; `None`: the agent's delivery policy decides.
         outcome: Option<Outcome>,
@@ -65,6 +65,20 @@ pub enum PipeError {
         reason: String,
         /// Its broker could not be reached, or went away.
         is_connection: bool,
+    },
+    /// A plugin that stands in the pipe failed the event: its name, and what it says.
+    #[error("{name}: {reason}")]
+    Refused {
+        name: Arc<str>,
+        reason: String,
+        /// The status that it counts as.
+        status: Option<u16>,
+        /// What `reason` is, such as `application/json`, where the plugin says so.
+        content_type: Option<String>,
+        /// Whom it needs could not be reached, or went away.
+        is_connection: bool,
+        /// It gave no answer in time.
+        is_late: bool,
     },
     /// The backend's rate limit is used up. It was not called.
     #[error("rate limit exceded")]
@@ -156,18 +170,21 @@ impl PipeError {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
             Self::Lambda { status: Some(code), .. } | Self::Grpc { status: code, .. } => FailureKind::Status(*code),
+            Self::Refused { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Refused { is_late: true, .. } => FailureKind::Timeout,
+            Self::Refused { is_connection: true, .. } => FailureKind::Connect,
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
             Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
                 FailureKind::Connect
             }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
-            Self::Invalid { .. } | Self::Refused { .. } | Self::Untaken => FailureKind::Invalid,
+            Self::Invalid { .. } | Self::Unfit { .. } | Self::Untaken => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
                 FailureKind::Other
             }
             // Not the backend's word on the event: no outcome of a status may give it up.
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => FailureKind::Other,
-            Self::Credential { .. } | Self::Lambda { .. } => FailureKind::Other,
+            Self::Credential { .. } | Self::Lambda { .. } | Self::Refused { .. } => FailureKind::Other,
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }
@@ -184,7 +201,7 @@ impl PipeError {
     /// them was a check that chose.
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Refused { outcome, .. } => *outcome,
+            Self::Unfit { outcome, .. } => *outcome,
             Self::Merge(parts) => parts.iter().map(Self::outcome).collect::<Option<Vec<_>>>()?.into_iter().min(),
             _ => None,
         }
@@ -194,9 +211,8 @@ impl PipeError {
     /// failures one is enough.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => {
-                matches!(code, 408 | 429 | 500..=599)
-            }
+            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => is_passing(*code),
+            Self::Refused { status: Some(code), .. } => is_passing(*code),
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
             Self::Grpc { is_temporary, .. } => *is_temporary,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
@@ -221,6 +237,11 @@ impl PipeError {
             _ => None,
         }
     }
+}
+
+/// A status that a later attempt may not get.
+fn is_passing(code: u16) -> bool {
+    matches!(code, 408 | 429 | 500..=599)
 }
 
 fn after_colon(text: &str) -> String {
@@ -344,7 +365,7 @@ mod tests {
 
     #[test]
     fn of_several_refusals_what_loses_least_is_done_and_of_others_what_the_policy_says() {
-        let refused = |outcome| PipeError::Refused { reason: "no".into(), outcome };
+        let refused = |outcome| PipeError::Unfit { reason: "no".into(), outcome };
         let (dead, gone) = (Some(Outcome::DeadLetter), Some(Outcome::Discard));
         let cases = [
             (vec![refused(gone), refused(dead)], dead),
@@ -358,6 +379,25 @@ mod tests {
         }
         assert_eq!((refused(dead).outcome(), PipeError::TimedOut.outcome()), (dead, None));
         assert!(!refused(gone).is_temporary() && refused(None).kind() == FailureKind::Invalid);
+    }
+
+    #[test]
+    fn what_a_plugin_refuses_counts_as_it_says() {
+        let refused = |status, is_connection, is_late| {
+            let (name, reason) = ("tenant".into(), "no tenant".to_owned());
+            PipeError::Refused { name, reason, status, content_type: None, is_connection, is_late }
+        };
+        let cases = [
+            (refused(Some(503), false, false), FailureKind::Status(503), true),
+            (refused(Some(422), true, false), FailureKind::Status(422), false),
+            (refused(None, true, false), FailureKind::Connect, true),
+            (refused(None, false, true), FailureKind::Timeout, true),
+            (refused(None, false, false), FailureKind::Other, false),
+        ];
+        for (error, kind, is_temporary) in cases {
+            assert_eq!((error.kind(), error.is_temporary()), (kind, is_temporary), "{error:?}");
+            assert_eq!(error.to_string(), "tenant: no tenant");
+        }
     }
 
     #[test]

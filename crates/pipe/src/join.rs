@@ -31,8 +31,15 @@ pub(crate) struct Joined {
     pub shadows: Option<Arc<Shadows>>,
 }
 
+/// Puts around a stage what the agent's plugins do.
+pub(crate) type Modified<'m> = &'m dyn Fn(Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
 /// Puts the backends together. `members` are those of `agent`, in their order; [`check`] has found nothing.
-pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> Joined {
+///
+/// # Errors
+///
+/// Those of `modified`.
+pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining, modified: Modified<'_>) -> Checked<Joined> {
     let references = references(agent, &joining);
     let (mut live, mut shadow) = (Vec::new(), Vec::new());
     for (index, Member { stage, part }) in members.into_iter().enumerate() {
@@ -47,14 +54,15 @@ pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> J
     if let Some(flatmap) = joining.flatmap {
         stage = Box::new(Rearranged { flatmap, inner: stage });
     }
+    stage = modified(stage)?;
     if let Some(fixed) = joining.fixed {
         stage = Box::new(WithFixed { fixed, inner: stage });
     }
     if shadow.is_empty() {
-        return Joined { stage, shadows: None };
+        return Ok(Joined { stage, shadows: None });
     }
-    let shadows = Arc::new(shadows(shadow, joining.is_sequential, agent.workers));
-    Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) }
+    let shadows = Arc::new(shadows(shadow, joining.is_sequential, agent.workers, modified)?);
+    Ok(Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) })
 }
 
 /// One backend that takes every event needs nothing around it.
@@ -71,14 +79,20 @@ fn group(steps: Vec<Step>, is_sequential: bool, goes_on: bool) -> Box<dyn Stage>
 }
 
 /// Shadows that are called at once are calls of their own; a chain of them is one, with the longest time limit.
-fn shadows(shadow: Vec<(Step, Duration)>, is_sequential: bool, workers: usize) -> Shadows {
+fn shadows(
+    shadow: Vec<(Step, Duration)>,
+    is_sequential: bool,
+    workers: usize,
+    modified: Modified<'_>,
+) -> Checked<Shadows> {
     if is_sequential {
         let longest = shadow.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
         let chain = group(shadow.into_iter().map(|(step, _)| step).collect(), true, false);
-        return Shadows::new(vec![(chain, longest)], None, workers);
+        return Ok(Shadows::new(vec![(modified(chain)?, longest)], None, workers));
     }
     let choice = Choice::new(shadow.iter().map(|(step, _)| step.condition.clone()).collect());
-    Shadows::new(shadow.into_iter().map(|(step, timeout)| (step.stage, timeout)).collect(), choice, workers)
+    let targets = shadow.into_iter().map(|(step, timeout)| Ok((modified(step.stage)?, timeout)));
+    Ok(Shadows::new(targets.collect::<Checked<_>>()?, choice, workers))
 }
 
 /// `flatmap_filter` of an agent. It does nothing to a reply that lost a part.

@@ -169,7 +169,8 @@ impl Assembly<'_> {
         };
         let is_sequential = joining.is_sequential;
         let joining = Joining { goes_on: workflow.is_some_and(|workflow| workflow.ignores_errors), ..joining };
-        let Joined { stage, shadows } = join::joined(agent, members, joining);
+        let modified = |stage| components.modified(&site, stage);
+        let Joined { stage, shadows } = join::joined(agent, members, joining, &modified)?;
         self.shadows.extend(shadows);
         let description = Description { components: components.describe(), backends, is_sequential };
         Ok((components.wrap(&site, stage)?, description))

@@ -31,16 +31,12 @@ impl From<Outcome> for error::Outcome {
 
 /// A refused event; without an `outcome` the agent's delivery policy has the word.
 pub(super) fn refused(reason: String, outcome: Option<Outcome>) -> PipeError {
-    PipeError::Refused { reason: error::shortened(reason), outcome: outcome.map(error::Outcome::from) }
+    PipeError::Unfit { reason: error::shortened(reason), outcome: outcome.map(error::Outcome::from) }
 }
 
 /// Where the checks of an agent, of its backends and of their workflows say that an event has to be dead-lettered: not every driver can.
 pub fn dead_letters(agent: &Agent) -> Vec<String> {
-    let backends = agent.all_backends();
-    let of_backends = backends.iter().flat_map(|backend| &backend.components);
-    let inside = backends.iter().filter_map(|backend| backend.workflow.as_ref());
-    let of_workflows = inside.flat_map(|workflow| &workflow.components);
-    agent.components.iter().chain(of_backends).chain(of_workflows).flat_map(of_component).collect()
+    agent.all_components().flat_map(of_component).collect()
 }
 
 fn of_component(component: &Component) -> Vec<String> {

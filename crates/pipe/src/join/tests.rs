@@ -112,7 +112,7 @@ fn shadows_called_at_once_have_their_own_limits_and_a_chain_has_the_longest() {
     let limits = |is_sequential| {
         let step = || Step { stage: Box::new(Silent), condition: None, provides: Vec::new() };
         let shadow = [1, 5, 3].map(|seconds| (step(), Duration::from_secs(seconds)));
-        let shadows = shadows(shadow.into(), is_sequential, 1);
+        let shadows = shadows(shadow.into(), is_sequential, 1, &|stage| Ok(stage)).expect("no plugins");
         shadows.time_limits().map(|limit| limit.as_secs()).collect::<Vec<_>>()
     };
     assert_eq!((limits(false), limits(true)), (vec![1, 5, 3], vec![5]));

@@ -7,10 +7,12 @@ use siphon_core::abi;
 use siphon_core::plugin::{Registered, Registry};
 use siphon_pipe::component_table;
 
+use super::chosen;
+
 /// Everything there is.
 pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
     let sources = registry.components().iter().filter(|component| component.kind == abi::Kind::SOURCE);
-    let built_in = component_table().iter().map(component);
+    let built_in = component_table().iter().map(|entry| component(entry, registry));
     let mut publishers: Vec<Entry> = Vec::new();
     for publisher in registry.components().iter().filter(|component| is_publisher(component)) {
         // Several plugins share a namespace, each for its own URLs: their settings look the same.
@@ -48,7 +50,12 @@ fn driver(source: &Registered) -> Entry {
     }
 }
 
-fn component(entry: &siphon_pipe::Entry) -> Entry {
+fn component(entry: &siphon_pipe::Entry, registry: &Registry) -> Entry {
+    let own = (entry.schema)();
+    let schema = match chosen::kind_of(entry.build) {
+        Some(kind) => chosen::schema(own, registry, kind),
+        None => own,
+    };
     Entry {
         keys: entry.namespaces.iter().map(|key| (*key).to_owned()).collect(),
         level: match entry.level {
@@ -56,7 +63,7 @@ fn component(entry: &siphon_pipe::Entry) -> Entry {
             siphon_pipe::Level::Backend => Level::Backend,
         },
         kind: if entry.build.is_instead_of_http() { Kind::Transport } else { Kind::Component },
-        schema: Some((entry.schema)()),
+        schema: Some(schema),
         unknown_keys: match entry.unknown_keys {
             siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,
             siphon_pipe::UnknownKeys::Refuse => UnknownKeys::Refuse,

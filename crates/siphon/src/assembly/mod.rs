@@ -1,7 +1,10 @@
 //! Joins configuration, pipe, plugins and core. Nothing else in the workspace knows all four.
 
 mod catalogue;
+mod chosen;
 mod handler;
+mod in_pipe;
+mod lent;
 mod publish;
 mod spec;
 
@@ -64,6 +67,7 @@ impl Assembly {
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
         problems.extend(PluginBackends(&registry).findings(&config, &document));
+        problems.extend(in_pipe::findings(&registry, &config, &document, &problems));
         let metrics = Metrics::default();
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));

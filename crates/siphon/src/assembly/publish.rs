@@ -7,9 +7,10 @@ use siphon_config::model::{Agent, Backend, Component, Config};
 use siphon_config::{Document, Problem};
 use siphon_core::abi::ErrorKind;
 use siphon_core::plugin::{DriverError, OpenOptions, Outgoing, Registered, Registry, Sink};
+use siphon_pipe::http::Exchange;
 use siphon_pipe::{Checked, Context, PipeError, Request, Response, Site, Stage, StageFuture, Transports};
 
-use super::{placed, severity};
+use super::{in_pipe, placed, severity};
 
 /// What the loaded plugins bring.
 pub(super) struct PluginBackends<'r>(pub &'r Registry);
@@ -83,6 +84,14 @@ impl Transports for PluginBackends<'_> {
         let sink =
             Sink::open(plugin, &options).map_err(|error| vec![component.problem(&error.path, &error.message)])?;
         Ok(Box::new(Publishing { sink, namespace: component.namespace.as_str().into() }))
+    }
+
+    fn modify(&self, component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        in_pipe::modified(self.0, component, site, inner)
+    }
+
+    fn client(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Exchange>> {
+        in_pipe::client(self.0, component, site)
     }
 }
 
