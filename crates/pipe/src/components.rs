@@ -5,16 +5,23 @@
 
 mod aws;
 mod aws_sigv4;
+mod body_extractor;
+mod body_generator;
+mod changed_data;
 mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod graphql;
 mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
+#[cfg(feature = "jmespath")]
+mod jmespath;
 mod lambda;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
+mod response_body;
+mod soap;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
@@ -34,8 +41,20 @@ use crate::reference::Reference;
 use crate::stage::Stage;
 
 static TABLE: &[Entry] = &[
+    body_generator::RESPONSE_AT_AGENT,
+    #[cfg(feature = "jmespath")]
+    jmespath::AT_AGENT,
+    response_body::AT_AGENT,
+    body_extractor::ENTRY,
+    body_generator::REQUEST_AT_AGENT,
     proxy::AGENT,
     proxy::BACKEND,
+    body_generator::RESPONSE_AT_BACKEND,
+    #[cfg(feature = "jmespath")]
+    jmespath::AT_BACKEND,
+    response_body::AT_BACKEND,
+    body_generator::REQUEST_AT_BACKEND,
+    soap::ENTRY,
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,

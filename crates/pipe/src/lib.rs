@@ -29,6 +29,8 @@ mod pattern;
 mod percent;
 mod pipe;
 mod place;
+#[cfg(feature = "jmespath")]
+mod query;
 mod reference;
 mod sequence;
 #[cfg(test)]
@@ -38,6 +40,7 @@ mod server;
 mod shadow;
 mod stage;
 mod target;
+mod template;
 mod timed;
 mod xml;
 
