@@ -139,6 +139,17 @@ impl Json {
         self.object_mut().map(std::mem::take)
     }
 
+    /// Levels of containers that were built, around scalars and what was parsed.
+    pub(crate) fn built_depth(&self) -> usize {
+        match &self.0 {
+            Repr::Array(items) => 1 + items.iter().map(Self::built_depth).max().unwrap_or_default(),
+            Repr::Object(object) => {
+                1 + object.fields().iter().map(|(_, value)| value.built_depth()).max().unwrap_or_default()
+            }
+            _ => 0,
+        }
+    }
+
     /// The value as JSON text without spaces.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -16,34 +16,34 @@ use siphon_config::nearest::hint;
 
 use crate::json::{Json, JsonRef, Object, View};
 
-/// Functions of the specification, for the hint at a typing error.
-const FUNCTIONS: [&str; 26] = [
-    "abs",
-    "avg",
-    "ceil",
-    "contains",
-    "ends_with",
-    "floor",
-    "join",
-    "keys",
-    "length",
-    "map",
-    "max",
-    "max_by",
-    "merge",
-    "min",
-    "min_by",
-    "not_null",
-    "reverse",
-    "sort",
-    "sort_by",
-    "starts_with",
-    "sum",
-    "to_array",
-    "to_number",
-    "to_string",
-    "type",
-    "values",
+/// Functions of the specification, with the least and the largest number of their arguments.
+const FUNCTIONS: [(&str, usize, usize); 26] = [
+    ("abs", 1, 1),
+    ("avg", 1, 1),
+    ("ceil", 1, 1),
+    ("contains", 2, 2),
+    ("ends_with", 2, 2),
+    ("floor", 1, 1),
+    ("join", 2, 2),
+    ("keys", 1, 1),
+    ("length", 1, 1),
+    ("map", 2, 2),
+    ("max", 1, 1),
+    ("max_by", 2, 2),
+    ("merge", 1, usize::MAX),
+    ("min", 1, 1),
+    ("min_by", 2, 2),
+    ("not_null", 1, usize::MAX),
+    ("reverse", 1, 1),
+    ("sort", 1, 1),
+    ("sort_by", 2, 2),
+    ("starts_with", 2, 2),
+    ("sum", 1, 1),
+    ("to_array", 1, 1),
+    ("to_number", 1, 1),
+    ("to_string", 1, 1),
+    ("type", 1, 1),
+    ("values", 1, 1),
 ];
 
 /// An expression, ready to search.
@@ -56,13 +56,11 @@ impl Query {
     /// What is wrong with the expression, with its place in it.
     pub fn compile(expression: &str) -> Result<Self, String> {
         let compiled = jmespath::compile(expression).map_err(|error| sentence(&error))?;
-        match unknown_function(compiled.as_ast()) {
-            None => Ok(Self(compiled)),
-            Some((name, offset)) => {
-                let column = expression.chars().take(offset).count().saturating_sub(name.chars().count()) + 1;
-                Err(format!("function {name:?} is not known{}, near character {column}", hint(name, FUNCTIONS)))
-            }
-        }
+        check_functions(compiled.as_ast()).map_err(|(message, end)| {
+            let column = expression.chars().take(end).count() + 1;
+            format!("{message}, before character {column}")
+        })?;
+        Ok(Self(compiled))
     }
 
     /// What the expression finds; null where that is nothing.
@@ -86,14 +84,21 @@ fn sentence(error: &JmespathError) -> String {
     format!("{} at line {}, column {}", reason.trim_end_matches(['\n', ' ']), error.line + 1, error.column + 1)
 }
 
-/// The first function that nobody knows, and where it stands. The library would tell at the first event.
-fn unknown_function(ast: &Ast) -> Option<(&str, usize)> {
-    if let Ast::Function { offset, name, .. } = ast
-        && DEFAULT_RUNTIME.get_function(name).is_none()
-    {
-        return Some((name, *offset));
+/// The first call of a function that there is not, or with a wrong number of arguments, and where its name ends. The
+/// library would tell at the first event.
+fn check_functions(ast: &Ast) -> Result<(), (String, usize)> {
+    if let Ast::Function { offset, name, args } = ast {
+        let known = FUNCTIONS.iter().find(|(known, _, _)| known == name);
+        let Some((_, least, most)) = known else {
+            let hint = hint(name, FUNCTIONS.map(|(name, _, _)| name));
+            return Err((format!("function {name:?} is not known{hint}"), *offset));
+        };
+        if !(least..=most).contains(&&args.len()) {
+            let wanted = if least == most { least.to_string() } else { format!("{least} or more") };
+            return Err((format!("function {name:?} takes {wanted} arguments, found {}", args.len()), *offset));
+        }
     }
-    children(ast).into_iter().find_map(unknown_function)
+    children(ast).into_iter().try_for_each(check_functions)
 }
 
 fn children(ast: &Ast) -> Vec<&Ast> {
@@ -237,8 +242,10 @@ mod tests {
     fn a_bad_expression_is_refused_with_its_place() {
         refused("lines[", "at line 1, column ");
         refused("a.", "at line 1, column ");
-        refused("lines[].lenght(@)", "function \"lenght\" is not known; did you mean \"length\"?, near character ");
-        refused("[{a: map(&nope(@), n)}]", "function \"nope\" is not known, near character ");
+        refused("lines[].lenght(@)", "function \"lenght\" is not known; did you mean \"length\"?, before character 15");
+        refused("[{a: map(&nope(@), n)}]", "function \"nope\" is not known, before character 15");
+        refused("sort_by(n)", "function \"sort_by\" takes 2 arguments, found 1, before character 8");
+        refused("merge()", "function \"merge\" takes 1 or more arguments, found 0");
     }
 
     #[test]

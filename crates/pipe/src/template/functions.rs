@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use regex::{Regex, RegexBuilder};
 use time::OffsetDateTime;
 
+use super::run::SIZE_LIMIT;
 use super::value::Value;
 use crate::json::Object;
 
@@ -90,6 +91,10 @@ pub(super) fn regex(pattern: &str) -> Result<Regex, String> {
         let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("{pattern:?} is no regular expression: {reason}")
     })
+}
+
+fn too_large() -> String {
+    format!("the result is larger than {SIZE_LIMIT} bytes")
 }
 
 impl Function {

@@ -23,6 +23,9 @@ pub(super) const SIZE_LIMIT: usize = REPLY_LIMIT;
 /// Bytes that cost as much as a step.
 const BYTES_PER_STEP: usize = 64;
 
+/// Lists and objects that functions put into each other: writing and dropping them takes stack.
+const MADE_DEPTH_LIMIT: usize = 100;
+
 /// Blocks that are in each other where a template may still call another one: running them takes stack.
 const DEEPEST: usize = 100;
 
@@ -222,6 +225,10 @@ impl<'d> Run<'_, 'd> {
         let value = work(&arguments);
         let value = value.map_err(|message| Fault::new(call.at, format!("{}: {message}", call.function.name)))?;
         self.spend(value.size() / BYTES_PER_STEP, call.at)?;
+        if value.made_depth() > MADE_DEPTH_LIMIT {
+            let message = format!("more than {MADE_DEPTH_LIMIT} lists and objects in each other");
+            return Err(Fault::new(call.at, message));
+        }
         if let Some(slot) = call.changes {
             self.set_variable(slot, value.clone());
         }

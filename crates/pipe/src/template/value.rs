@@ -102,6 +102,20 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// One element of an array; `None`: there is none.
+    pub fn item(&self, index: usize) -> Option<Value<'d>> {
+        match self {
+            Self::Data(data) => match data.view() {
+                View::Array(mut items) => items.nth(index).map(Self::Data),
+                _ => None,
+            },
+            _ => match self.view() {
+                View::Array(mut items) => items.nth(index).map(|item| item.to_json().into()),
+                _ => None,
+            },
+        }
+    }
+
     /// Whether `if` takes it for true: not false, 0, empty or missing.
     pub fn is_true(&self) -> bool {
         match self.view() {
@@ -157,6 +171,14 @@ impl<'d> Value<'d> {
             View::String(_) => "a text",
             View::Array(_) => "a list",
             View::Object(_) => "an object",
+        }
+    }
+
+    /// How many levels of lists and objects were put around what was parsed.
+    pub fn made_depth(&self) -> usize {
+        match self {
+            Self::Made(json) => json.built_depth(),
+            _ => 0,
         }
     }
 

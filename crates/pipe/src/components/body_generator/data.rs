@@ -6,7 +6,7 @@ use ::http::header::{CONTENT_TYPE, HeaderMap};
 use siphon_config::canonical_header;
 
 use super::{Format, Generator};
-use crate::error::PipeError;
+use crate::error::{PipeError, shortened};
 use crate::json::{Json, Object};
 use crate::message::{Request, Response};
 use crate::xml;
@@ -63,9 +63,9 @@ impl Generator {
     }
 }
 
-/// Why a generator at `source` failed an event.
+/// Why a generator at `source` failed an event. What functions say may have a text of the event in it, of any length.
 pub(super) fn failed(source: &str, reason: &str) -> PipeError {
-    PipeError::Invalid { reason: format!("{source}: {reason}") }
+    PipeError::Invalid { reason: shortened(format!("{source}: {reason}")) }
 }
 
 /// A body as its content type says. Where that says nothing it is JSON, if it can be read so, else a text.

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest as _, Sha256};
 
+use super::super::run::SIZE_LIMIT;
 use super::super::value::Value;
-use super::{Arguments, Function, MANY, Made, function};
+use super::{Arguments, Function, MANY, Made, function, too_large};
 use crate::json::{Json, JsonRef, View};
 
 pub(super) const TABLE: &[Function] = &[
@@ -17,7 +18,7 @@ pub(super) const TABLE: &[Function] = &[
     function("toPrettyJson", 1, 1, |given| {
         let (value, mut out) = (given.value(0).to_json(), String::new());
         pretty(JsonRef::from(&value), 0, &mut out);
-        Ok(Value::string(out))
+        if out.len() > SIZE_LIMIT { Err(too_large()) } else { Ok(Value::string(out)) }
     }),
     function("fromJson", 1, 1, |given| {
         Json::parse_alone(given.text(0)?.as_bytes()).map(Value::from).map_err(|error| error.to_string())
@@ -67,13 +68,14 @@ fn uuid<'d>(_: &Arguments<'_, 'd>) -> Made<'d> {
     Ok(Value::string(parts.join("-")))
 }
 
-/// On a line each, indented by two spaces.
+/// On a line each, indented by two spaces. Ends early where it gets too large.
 fn pretty(value: JsonRef<'_>, depth: usize, out: &mut String) {
     let indent = |out: &mut String, depth: usize| {
         out.push('\n');
         (0..depth).for_each(|_| out.push_str("  "));
     };
     match value.view() {
+        _ if out.len() > SIZE_LIMIT => {}
         View::Array(items) if items.clone().next().is_some() => {
             for (index, item) in items.enumerate() {
                 out.push(if index > 0 { ',' } else { '[' });

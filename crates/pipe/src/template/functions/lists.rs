@@ -1,8 +1,11 @@
 //! Lists.
 
-use super::super::value::{Value, equal};
-use super::{Arguments, Function, MANY, Made, function};
-use crate::json::Json;
+use std::collections::HashSet;
+
+use super::super::run::SIZE_LIMIT;
+use super::super::value::{Value, equal, number};
+use super::{Arguments, Function, MANY, Made, function, too_large};
+use crate::json::{Json, View};
 
 pub(super) const TABLE: &[Function] = &[
     function("list", 0, MANY, |given| Ok(array(given.values))),
@@ -29,20 +32,18 @@ fn array<'d>(values: &[Value<'d>]) -> Value<'d> {
 
 /// Each value once, in the order of their first.
 fn uniq<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
-    let mut kept: Vec<Value<'d>> = Vec::new();
-    for item in given.list(0)? {
-        if kept.len() >= UNIQ_LIMIT {
-            return Err(format!("more than {UNIQ_LIMIT} different values"));
-        }
-        if !kept.iter().any(|known| equal(known, &item) == Ok(true)) {
-            kept.push(item);
-        }
-    }
+    let mut known = HashSet::new();
+    let kept: Vec<_> = given.list(0)?.into_iter().filter(|item| known.insert(worth(item))).collect();
     Ok(array(&kept))
 }
 
-/// Each value is compared with all before it.
-const UNIQ_LIMIT: usize = 10_000;
+/// A text that equal values have in common.
+fn worth(value: &Value<'_>) -> String {
+    match value.view() {
+        View::Number(text) => text.parse::<i128>().map_or_else(|_| number(text).to_string(), |whole| whole.to_string()),
+        _ => value.to_json().to_string(),
+    }
+}
 
 fn texts(given: &Arguments<'_, '_>, index: usize) -> Result<Vec<String>, String> {
     let text = |item: &Value<'_>| {
@@ -61,5 +62,9 @@ fn sort_alpha<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
 
 /// `join SEPARATOR LIST`.
 fn join<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
-    Ok(Value::string(texts(given, 1)?.join(&given.text(0)?)))
+    let (separator, texts) = (given.text(0)?, texts(given, 1)?);
+    if texts.len().saturating_mul(separator.len()) > SIZE_LIMIT {
+        return Err(too_large());
+    }
+    Ok(Value::string(texts.join(&separator)))
 }

@@ -65,7 +65,7 @@ fn index<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
             View::Array(items) => {
                 let length = items.count();
                 let place = given.integer(position)?;
-                let item = usize::try_from(place).ok().and_then(|place| value.items()?.into_iter().nth(place));
+                let item = usize::try_from(place).ok().and_then(|place| value.item(place));
                 item.ok_or_else(|| format!("there is no element {place} in a list of {length}"))?
             }
             _ => return Err(format!("argument {} leads into {}", position + 1, value.type_name())),

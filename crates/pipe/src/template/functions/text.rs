@@ -2,7 +2,7 @@
 
 use super::super::run::SIZE_LIMIT;
 use super::super::value::Value;
-use super::{Arguments, Function, Made, Work, function, regex};
+use super::{Arguments, Function, Made, Work, function, regex, too_large};
 use crate::json::{Json, Object};
 
 pub(super) const TABLE: &[Function] = &[
@@ -31,25 +31,38 @@ pub(super) const TABLE: &[Function] = &[
     function("repeat", 2, 2, repeat),
     function("substr", 3, 3, substr),
     function("trunc", 2, 2, trunc),
-    with_regex("regexMatch", 2, |given| {
-        let text = given.text(1)?;
-        with_compiled(given, |regex| Value::bool(regex.is_match(&text)))
-    }),
-    with_regex("regexReplaceAll", 3, |given| {
-        let (text, replacement) = (given.text(1)?, given.text(2)?);
-        with_compiled(given, |regex| Value::string(regex.replace_all(&text, &*replacement)))
-    }),
+    with_regex("regexMatch", 2, regex_match),
+    with_regex("regexReplaceAll", 3, regex_replace_all),
 ];
 
 const fn with_regex(name: &'static str, count: usize, work: super::Eager) -> Function {
     Function { name, least: count, most: count, is_paired: false, wants_regex: true, work: Work::Eager(work) }
 }
 
-fn with_compiled<'d>(given: &Arguments<'_, 'd>, work: impl FnOnce(&regex::Regex) -> Value<'d>) -> Made<'d> {
-    match given.regex {
-        Some(regex) => Ok(work(regex)),
-        None => Ok(work(&regex(&given.text(0)?)?)),
-    }
+/// `regexMatch PATTERN TEXT`.
+fn regex_match<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
+    let text = given.text(1)?;
+    Ok(Value::bool(match given.regex {
+        Some(regex) => regex.is_match(&text),
+        None => regex(&given.text(0)?)?.is_match(&text),
+    }))
+}
+
+/// `regexReplaceAll PATTERN TEXT REPLACEMENT`.
+fn regex_replace_all<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
+    let (text, replacement) = (given.text(1)?, given.text(2)?);
+    let groups = replacement.matches('$').count().saturating_mul(text.len());
+    let is_large = |regex: &regex::Regex| {
+        let literals = regex.find_iter(&text).count().saturating_mul(replacement.len());
+        literals.saturating_add(groups) > SIZE_LIMIT
+    };
+    let replaced =
+        |regex: &regex::Regex| (!is_large(regex)).then(|| regex.replace_all(&text, &*replacement).into_owned());
+    let replaced = match given.regex {
+        Some(regex) => replaced(regex),
+        None => replaced(&regex(&given.text(0)?)?),
+    };
+    replaced.map(Value::string).ok_or_else(too_large)
 }
 
 /// The first letter of each word is made a capital.
@@ -81,10 +94,6 @@ fn replace<'d>(given: &Arguments<'_, 'd>) -> Made<'d> {
         return Err(too_large());
     }
     Ok(Value::string(text.replace(&*old, &new)))
-}
-
-fn too_large() -> String {
-    format!("the result is larger than {SIZE_LIMIT} bytes")
 }
 
 fn parts<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {

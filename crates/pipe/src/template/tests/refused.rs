@@ -124,6 +124,18 @@ fn nothing_runs_without_end() {
         "{{replace \"\" (repeat 10000 \"x\") (repeat 10000 \"y\")}}",
         &format!("t, line 1, column 3: replace: {size}"),
     );
+    fails(
+        "{{$x := 1}}{{range 200}}{{$x = list $x}}{{end}}",
+        "t, line 1, column 32: more than 100 lists and objects in each other",
+    );
+    fails(
+        "{{regexReplaceAll \"\" (repeat 10000 \"x\") (repeat 10000 \"y\")}}",
+        &format!("t, line 1, column 3: regexReplaceAll: {size}"),
+    );
+    fails(
+        "{{$l := splitList \"\" (repeat 10000 \"x\")}}{{join (repeat 10000 \"y\") $l}}",
+        &format!("t, line 1, column 44: join: {size}"),
+    );
     let deep = format!("{}{}", "{{if 1}}".repeat(60), "{{end}}".repeat(60));
     fails(&deep, "t, line 1, column 406: more than 50 blocks or parentheses in each other");
     fails(
