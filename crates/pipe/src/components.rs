@@ -5,8 +5,11 @@
 
 mod aws;
 mod aws_sigv4;
+mod body_extractor;
+mod body_generator;
 #[cfg(feature = "cel")]
 mod cel;
+mod changed_data;
 mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod conditional;
@@ -16,6 +19,8 @@ mod grpc;
 mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
+#[cfg(feature = "jmespath")]
+mod jmespath;
 #[cfg(feature = "json-schema")]
 mod json_schema;
 mod lambda;
@@ -25,6 +30,8 @@ mod plugins;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
+mod response_body;
+mod soap;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
@@ -58,10 +65,22 @@ static TABLE: &[Entry] = &[
     json_schema::EVENT,
     #[cfg(feature = "json-schema")]
     json_schema::RESPONSE_OF_AGENT,
+    body_generator::RESPONSE_AT_AGENT,
+    #[cfg(feature = "jmespath")]
+    jmespath::AT_AGENT,
+    response_body::AT_AGENT,
+    body_extractor::ENTRY,
+    body_generator::REQUEST_AT_AGENT,
     proxy::AGENT,
     proxy::BACKEND,
     conditional::ENTRY,
     plugins::AGENT,
+    body_generator::RESPONSE_AT_BACKEND,
+    #[cfg(feature = "jmespath")]
+    jmespath::AT_BACKEND,
+    response_body::AT_BACKEND,
+    body_generator::REQUEST_AT_BACKEND,
+    soap::ENTRY,
     graphql::ENTRY,
     plugins::BACKEND,
     circuit_breaker::ENTRY,
