@@ -12,5 +12,6 @@ mod outages;
 mod outcomes;
 mod proxy;
 mod queue;
+mod scaling;
 mod sharing;
 mod tls;

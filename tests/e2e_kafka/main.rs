@@ -1,5 +1,6 @@
 //! The whole program on a real Kafka. `cargo xtask brokers run --only kafka -- cargo test -p siphon-tests --test e2e_kafka`
 
+mod bench;
 mod broker;
 mod errors;
 mod examples;
@@ -10,6 +11,7 @@ mod login;
 mod outages;
 mod outcomes;
 mod publish;
+mod scaling;
 mod sharing;
 mod start;
 mod topic;

@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use siphon_tests::eventually;
 use tokio::runtime::Runtime;
 
-use crate::broker::Broker;
+use super::broker::Broker;
 
 /// Longest time for an answer of the broker.
 pub const PATIENCE: Duration = Duration::from_secs(30);

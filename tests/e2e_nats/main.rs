@@ -1,5 +1,6 @@
 //! The whole program on a real NATS server. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_nats`
 
+mod bench;
 mod errors;
 mod examples;
 mod jwt;
@@ -9,6 +10,7 @@ mod logins;
 mod outages;
 mod outcomes;
 mod plain;
+mod scaling;
 mod server;
 mod sharing;
 mod stream;

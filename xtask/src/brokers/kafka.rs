@@ -63,12 +63,15 @@ impl Kafka {
     }
 
     fn variables(&self, ports: Ports) -> Variables {
-        vec![
+        let mut variables = vec![
             ("SIPHON_TEST_KAFKA", format!("127.0.0.1:{}", ports.plain)),
             ("SIPHON_TEST_KAFKA_TLS", format!("localhost:{}", ports.tls)),
             ("SIPHON_TEST_KAFKA_CERTIFICATES", self.folder.join("tls").display().to_string()),
             ("SIPHON_TEST_KAFKA_SASL", format!("127.0.0.1:{}", ports.sasl)),
-        ]
+        ];
+        // For measurements of what the broker itself uses.
+        variables.extend(self.process(ports).id().map(|id| ("SIPHON_TEST_KAFKA_PROCESS", id.to_string())));
+        variables
     }
 
     /// Copies the jars unless they are there.
