@@ -33,11 +33,13 @@ use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
+use crate::error::PipeError;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
 use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
+use crate::message::Request;
 use crate::reference::Reference;
-use crate::stage::Stage;
+use crate::stage::{Context, Stage, StageFuture, ready};
 
 pub use outcome::dead_letters;
 
@@ -271,11 +273,20 @@ impl<'c> Components<'c> {
     }
 
     /// Puts the configured stages around `inner`.
+    ///
+    /// # Errors
+    ///
+    /// What all of them find.
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
-        self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
-            Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
-        })
+        let (mut stage, mut problems) = (inner, Vec::new());
+        for (entry, component) in self.configured().rev() {
+            let Build::Stage(build) = entry.build else { continue };
+            stage = build(component, site, stage).unwrap_or_else(|more| {
+                problems.extend(more);
+                Box::new(Refused) // never called: the others are only asked what they find
+            });
+        }
+        if problems.is_empty() { Ok(stage) } else { Err(problems) }
     }
 
     /// What answers instead of an HTTP backend, when something is configured that does.
@@ -403,6 +414,15 @@ impl<'c> Components<'c> {
     /// Main key and effect of what is configured.
     pub fn describe(&self) -> Vec<(&'static str, &'static str)> {
         self.configured().map(|(entry, _)| (entry.namespaces[0], entry.effect)).collect()
+    }
+}
+
+/// Stands where a stage could not be built.
+struct Refused;
+
+impl Stage for Refused {
+    fn call<'a>(&'a self, _: Request, _: &'a Context) -> StageFuture<'a> {
+        ready(PipeError::NoResponse)
     }
 }
 
