@@ -46,11 +46,13 @@ use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
 use crate::choice::Condition;
+use crate::error::PipeError;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
 use crate::http::{Below, Client, ClientSettings, Exchange, Following, RedirectPolicy, Way};
+use crate::message::Request;
 use crate::reference::Reference;
-use crate::stage::Stage;
+use crate::stage::{Context, Stage, StageFuture, ready};
 
 #[cfg(feature = "grpc")]
 pub(crate) use grpc::Catalog;
@@ -364,12 +366,26 @@ impl<'c> Components<'c> {
     }
 
     /// Puts the configured stages around `inner`.
+    ///
+    /// # Errors
+    ///
+    /// What all of them find.
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
-        self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
-            Build::Stage(build) => build(component, site, inner),
-            Build::Modifiers if self.level == Level::Backend => self.known.transports.modify(component, site, inner),
-            _ => Ok(inner),
-        })
+        let (mut stage, mut problems) = (inner, Vec::new());
+        for (entry, component) in self.configured().rev() {
+            let built = match entry.build {
+                Build::Stage(build) => build(component, site, stage),
+                Build::Modifiers if self.level == Level::Backend => {
+                    self.known.transports.modify(component, site, stage)
+                }
+                _ => continue,
+            };
+            stage = built.unwrap_or_else(|more| {
+                problems.extend(more);
+                Box::new(Refused) // never called: the others are only asked what they find
+            });
+        }
+        if problems.is_empty() { Ok(stage) } else { Err(problems) }
     }
 
     /// Puts the agent's modifiers around `inner`, its joined backends or one of its shadows.
@@ -510,6 +526,15 @@ impl<'c> Components<'c> {
     /// Main key and effect of what is configured.
     pub fn describe(&self) -> Vec<(&'static str, &'static str)> {
         self.configured().map(|(entry, _)| (entry.namespaces[0], entry.effect)).collect()
+    }
+}
+
+/// Stands where a stage could not be built.
+struct Refused;
+
+impl Stage for Refused {
+    fn call<'a>(&'a self, _: Request, _: &'a Context) -> StageFuture<'a> {
+        ready(PipeError::NoResponse)
     }
 }
 
