@@ -29,10 +29,7 @@ pub(super) fn kind_of(build: Build) -> Option<abi::Kind> {
 
 /// Every object of the configuration that names plugins of its kind, with its agent.
 pub(super) fn places(config: &Config) -> impl Iterator<Item = (abi::Kind, &Agent, &Component)> {
-    let all = config.agents.iter().flat_map(|agent| {
-        let backends = agent.backends.iter().flat_map(|backend| &backend.components);
-        agent.components.iter().chain(backends).map(move |component| (agent, component))
-    });
+    let all = config.agents.iter().flat_map(|agent| agent.all_components().map(move |component| (agent, component)));
     all.filter_map(|(agent, component)| {
         let is_its = |entry: &&siphon_pipe::Entry| entry.namespaces.contains(&component.namespace.as_str());
         let mut entries = siphon_pipe::component_table().iter().filter(is_its);
