@@ -14,4 +14,5 @@ mod proxy;
 mod queue;
 mod scaling;
 mod sharing;
+mod subscribing;
 mod tls;

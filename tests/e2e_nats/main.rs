@@ -1,6 +1,7 @@
 //! The whole program on a real NATS server. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_nats`
 
 mod bench;
+mod bridges;
 mod errors;
 mod examples;
 mod jwt;
@@ -14,5 +15,6 @@ mod scaling;
 mod server;
 mod sharing;
 mod stream;
+mod subscribing;
 mod tls;
 mod verdicts;

@@ -10,6 +10,7 @@ mod process;
 mod queue;
 mod recipe;
 mod soak;
+mod taking;
 mod web;
 
 pub use bench::bench_measures;
@@ -20,4 +21,5 @@ pub use process::{Launch, Siphon};
 pub use queue::{rows, take_write_lock};
 pub use recipe::{Recipe, Survivor};
 pub use soak::soak_events;
+pub use taking::{check_kill, check_outcomes, documents, taking, told};
 pub use web::Answer;

@@ -14,7 +14,7 @@ use crate::{AgentSpec, Failure};
 
 mod gone;
 
-use gone::Gone;
+pub(crate) use gone::Gone;
 
 /// Accounts of the events that one agent has taken and not settled.
 #[derive(Debug)]

@@ -32,6 +32,8 @@ mod pattern;
 mod percent;
 mod pipe;
 mod place;
+#[cfg(feature = "jmespath")]
+mod query;
 mod reference;
 mod sequence;
 #[cfg(test)]
@@ -40,10 +42,13 @@ mod sequence;
 mod server;
 mod shadow;
 mod stage;
+mod taken;
 mod target;
+mod template;
 mod timed;
 mod xml;
 
+pub use backend::Reading;
 pub use components::{
     Build, BuildCaller, BuildLayer, BuildNested, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining,
     Layer, Level, NoTransports, Part, Site, Transports, UnknownKeys, component_table, dead_letters,
@@ -53,3 +58,4 @@ pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};
 pub use pipe::{BackendDescription, Description, Pipe};
 pub use stage::{Context, Stage, StageFuture};
+pub use taken::{Hold, Taken};

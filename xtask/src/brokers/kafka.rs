@@ -237,9 +237,10 @@ fn properties(folder: &Path, ports: Ports) -> String {
          ssl.truststore.type=PEM\n\
          ssl.truststore.location={certificates}/ca.pem\n\
          ssl.client.auth=requested\n\
-         sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256\n\
+         sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER\n\
          listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";\n\
          listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+         listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"{user}\";\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
          min.insync.replicas=1\n\

@@ -113,20 +113,20 @@ impl Registry {
         self.find(Kind::SINK, key)
     }
 
-    /// The sink that answers to `key` on a backend for URLs of `scheme`, or for all.
-    pub fn publisher(&self, key: &str, scheme: &str) -> Option<&Arc<Registered>> {
+    /// The source or sink that answers to `key` on a backend for URLs of `scheme`, or for all.
+    pub fn backend(&self, key: &str, scheme: &str) -> Option<&Arc<Registered>> {
         let serves = |component: &&Arc<Registered>| {
             component.schemes.is_empty() || component.schemes.iter().any(|own| own == scheme)
         };
-        self.publishers(key).find(serves)
+        self.backends(key).find(serves)
     }
 
-    /// All sinks that answer to `key` on a backend.
-    pub fn publishers(&self, key: &str) -> impl Iterator<Item = &Arc<Registered>> {
-        self.components.iter().filter(move |component| {
-            let is_publisher = component.kind == Kind::SINK && component.level == Level::BACKEND;
-            is_publisher && component.keys.iter().any(|own| own == key)
-        })
+    /// All sources and sinks that answer to `key` on a backend: those of one key are of one kind.
+    pub fn backends(&self, key: &str) -> impl Iterator<Item = &Arc<Registered>> {
+        let of_kind = |component: &&Arc<Registered>| [Kind::SOURCE, Kind::SINK].contains(&component.kind);
+        let components = self.components.iter().filter(of_kind);
+        components
+            .filter(move |component| component.level == Level::BACKEND && component.keys.iter().any(|own| own == key))
     }
 
     /// What stands in pipes under `name`.

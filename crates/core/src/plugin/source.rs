@@ -166,12 +166,20 @@ impl Source {
     ///
     /// What is wrong with the configuration, or [`ErrorKind::UNSUPPORTED`] when the component is no source.
     pub fn open(component: &Arc<Registered>, options: &OpenOptions) -> Result<Self, DriverError> {
+        Self::open_with_bell(component, options, Arc::default())
+    }
+
+    /// The same with a bell that others wait for, too.
+    pub(crate) fn open_with_bell(
+        component: &Arc<Registered>,
+        options: &OpenOptions,
+        bell: Arc<Notify>,
+    ) -> Result<Self, DriverError> {
         let table = component.source.ok_or_else(|| DriverError {
             kind: ErrorKind::UNSUPPORTED,
             path: String::new(),
             message: format!("{} delivers no events", component.main_key()),
         })?;
-        let bell = Arc::new(Notify::new());
         // SAFETY: the arguments live for the call; the doorbell is this side's own.
         let opened = options.lend(|args| unsafe { (table.open)(args, doorbell(Arc::clone(&bell))) });
         match opened {

@@ -14,3 +14,4 @@ mod pipe_tables;
 mod room;
 mod settlement;
 mod source;
+mod subscription;

@@ -20,4 +20,4 @@ pub(crate) use loan::Loan;
 pub use pipe::{http_client, modifier};
 pub use register::{handshake, init, no_extension, root_module};
 pub use sink::{publisher, sink};
-pub use source::source;
+pub use source::{source, subscriber};
