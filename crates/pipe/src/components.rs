@@ -35,7 +35,7 @@ mod soap;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod workflow;
 
 use std::sync::Arc;
@@ -386,6 +386,11 @@ impl<'c> Components<'c> {
             });
         }
         if problems.is_empty() { Ok(stage) } else { Err(problems) }
+    }
+
+    /// What [`wrap`](Self::wrap) would find, where there is nothing to wrap.
+    pub fn findings(&self, site: &Site<'_>) -> Vec<Problem> {
+        self.wrap(site, Box::new(Refused)).err().unwrap_or_default()
     }
 
     /// Puts the agent's modifiers around `inner`, its joined backends or one of its shadows.
