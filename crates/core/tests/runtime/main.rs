@@ -9,6 +9,8 @@ mod metrics;
 mod outages;
 mod panics;
 mod partitions;
+mod pipe;
+mod pipe_tables;
 mod room;
 mod settlement;
 mod source;

@@ -10,11 +10,12 @@ use siphon_core::Subscription;
 use siphon_core::abi::Kind;
 use siphon_core::delivery::Backoff;
 use siphon_core::plugin::{OpenOptions, Registered, Registry, Sink};
+use siphon_pipe::http::Exchange;
 use siphon_pipe::{Checked, Reading, Site, Stage, Transports};
 
 use super::publish::Publishing;
 use super::subscribe::Subscribing;
-use super::{placed, severity, spec};
+use super::{in_pipe, placed, severity, spec};
 
 /// What the loaded plugins bring.
 pub(super) struct PluginBackends<'r> {
@@ -118,6 +119,14 @@ impl Transports for PluginBackends<'_> {
         let sink =
             Sink::open(plugin, &options).map_err(|error| vec![component.problem(&error.path, &error.message)])?;
         Ok(Box::new(Publishing { sink, namespace }))
+    }
+
+    fn modify(&self, component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        in_pipe::modified(self.registry, component, site, inner)
+    }
+
+    fn client(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Exchange>> {
+        in_pipe::client(self.registry, component, site)
     }
 }
 

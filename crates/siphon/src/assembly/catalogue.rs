@@ -7,14 +7,16 @@ use siphon_core::abi;
 use siphon_core::plugin::{Registered, Registry};
 use siphon_pipe::component_table;
 
+use super::chosen;
+
 /// Everything there is.
 pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
     let is_driver =
         |component: &Registered| component.kind == abi::Kind::SOURCE && component.level == abi::Level::AGENT;
     let sources = registry.components().iter().filter(|component| is_driver(component));
-    let built_in = component_table().iter().map(component);
+    let built_in = component_table().iter().map(|entry| component(entry, registry));
     let mut backends: Vec<Entry> = Vec::new();
-    for component in registry.components().iter().filter(|component| component.level == abi::Level::BACKEND) {
+    for component in registry.components().iter().filter(|component| component.is_backend()) {
         // Several plugins share a namespace, each for its own URLs: their settings look the same.
         if !backends.iter().any(|known| known.main_key() == component.main_key()) {
             backends.push(backend(component));
@@ -49,7 +51,12 @@ fn driver(source: &Registered) -> Entry {
     }
 }
 
-fn component(entry: &siphon_pipe::Entry) -> Entry {
+fn component(entry: &siphon_pipe::Entry, registry: &Registry) -> Entry {
+    let own = (entry.schema)();
+    let schema = match chosen::kind_of(entry.build) {
+        Some(kind) => chosen::schema(own, registry, kind),
+        None => own,
+    };
     Entry {
         keys: entry.namespaces.iter().map(|key| (*key).to_owned()).collect(),
         level: match entry.level {
@@ -60,7 +67,7 @@ fn component(entry: &siphon_pipe::Entry) -> Entry {
             siphon_pipe::Build::Transport(_) => Kind::Transport,
             _ => Kind::Component,
         },
-        schema: Some((entry.schema)()),
+        schema: Some(schema),
         unknown_keys: match entry.unknown_keys {
             siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,
             siphon_pipe::UnknownKeys::Refuse => UnknownKeys::Refuse,

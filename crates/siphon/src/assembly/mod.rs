@@ -2,7 +2,10 @@
 
 mod backends;
 mod catalogue;
+mod chosen;
 mod handler;
+mod in_pipe;
+mod lent;
 mod publish;
 mod spec;
 mod subscribe;
@@ -66,6 +69,7 @@ impl Assembly {
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
         problems.extend(PluginBackends::new(&registry).findings(&config, &document));
+        problems.extend(in_pipe::findings(&registry, &config, &document, &problems));
         let metrics = Metrics::default();
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
