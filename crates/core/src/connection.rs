@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, EventFailed, FailureLog};
+use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, End, EventFailed, FailureLog};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-use crate::deliveries::Deliveries;
+use crate::deliveries::{Deliveries, FailedEnd};
 use crate::delivery::Reconnect;
 use crate::outage::Outage;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
@@ -276,11 +276,18 @@ impl Agent {
         if failed.is_given_back {
             self.status.count_given_back();
         }
-        if failed.wait.is_none() {
+        let end = match failed.end {
+            FailedEnd::Waits(wait) => End::Waits(rounded(wait)),
+            FailedEnd::Rejected => End::Rejected,
+            FailedEnd::Discarded => End::Discarded,
+        };
+        if failed.end == FailedEnd::Discarded {
+            self.status.count_acked();
+        }
+        if !matches!(end, End::Waits(_)) {
             self.status.metrics().observe_age(age);
         }
-        let (attempt, wait) = (failed.attempt, failed.wait.map(rounded));
-        let line = EventFailed { event: &name, attempt, error: &failure.message, wait };
+        let line = EventFailed { event: &name, attempt: failed.attempt, error: &failure.message, end };
         self.failures.record(line, std::time::Instant::now());
     }
 

@@ -59,6 +59,19 @@ pub struct Failure {
     pub message: String,
     /// How long a backend asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// What whoever refused the event wants of it; `None`: the delivery policy decides.
+    pub outcome: Option<Outcome>,
+}
+
+/// What may become of a failed event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Once more, later.
+    Retry,
+    /// To where the broker keeps what failed for good. Tried again where the broker has no such place.
+    DeadLetter,
+    /// It is done with.
+    Discard,
 }
 
 /// What kind of failure, as `async/delivery` distinguishes them.
@@ -77,7 +90,7 @@ pub enum FailureKind {
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None }
+        Self { kind, message: message.into(), retry_after: None, outcome: None }
     }
 
     fn late() -> Self {

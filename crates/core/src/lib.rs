@@ -30,7 +30,7 @@ mod subscription;
 mod supervisor;
 
 pub use agent::AgentSpec;
-pub use handler::{Failure, FailureKind, Handled, Handler, OnDone, attempt};
+pub use handler::{Failure, FailureKind, Handled, Handler, OnDone, Outcome, attempt};
 pub use plugin::{Event, EventParts};
 pub use shards::Shards;
 pub use shutdown::{Phase, Shutdown, ShutdownHandle};

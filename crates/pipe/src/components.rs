@@ -5,21 +5,38 @@
 
 mod aws;
 mod aws_sigv4;
+mod body_extractor;
+mod body_generator;
+#[cfg(feature = "cel")]
+mod cel;
+mod changed_data;
 mod circuit_breaker;
 mod client_credentials;
+pub(crate) mod conditional;
 pub(crate) mod graphql;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
+#[cfg(feature = "jmespath")]
+mod jmespath;
+#[cfg(feature = "json-schema")]
+mod json_schema;
 mod lambda;
+#[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
+mod outcome;
 mod plugins;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
+mod response_body;
+mod soap;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
 mod testing;
+pub(crate) mod workflow;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,20 +45,50 @@ use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
+use crate::choice::Condition;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
-use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
+use crate::http::{Below, Client, ClientSettings, Exchange, Following, RedirectPolicy, Way};
 use crate::reference::Reference;
 use crate::stage::Stage;
 
+#[cfg(feature = "grpc")]
+pub(crate) use grpc::Catalog;
+use workflow::Nested;
+
+pub use outcome::dead_letters;
+
 static TABLE: &[Entry] = &[
+    #[cfg(feature = "cel")]
+    cel::AGENT,
+    #[cfg(feature = "json-schema")]
+    json_schema::EVENT,
+    #[cfg(feature = "json-schema")]
+    json_schema::RESPONSE_OF_AGENT,
+    body_generator::RESPONSE_AT_AGENT,
+    #[cfg(feature = "jmespath")]
+    jmespath::AT_AGENT,
+    response_body::AT_AGENT,
+    body_extractor::ENTRY,
+    body_generator::REQUEST_AT_AGENT,
     proxy::AGENT,
     proxy::BACKEND,
+    conditional::ENTRY,
     plugins::AGENT,
+    body_generator::RESPONSE_AT_BACKEND,
+    #[cfg(feature = "jmespath")]
+    jmespath::AT_BACKEND,
+    response_body::AT_BACKEND,
+    body_generator::REQUEST_AT_BACKEND,
+    soap::ENTRY,
     graphql::ENTRY,
     plugins::BACKEND,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    #[cfg(feature = "cel")]
+    cel::BACKEND,
+    #[cfg(feature = "json-schema")]
+    json_schema::RESPONSE_OF_BACKEND,
     http_cache::ENTRY,
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,
@@ -49,6 +96,9 @@ static TABLE: &[Entry] = &[
     http_client::ENTRY,
     http_failure::ENTRY,
     lambda::ENTRY,
+    #[cfg(feature = "grpc")]
+    grpc::ENTRY,
+    workflow::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
 ];
@@ -102,9 +152,18 @@ pub enum Build {
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
+    /// A pipe in the place of the HTTP call, built as an agent's. At most one of these and of transports for a backend.
+    Nested(BuildNested),
     /// A stage that hands requests and replies to plugins: in a backend it stands where the table has it, of an agent
     /// between `static` and `flatmap_filter` (pipeline.md §4).
     Modifiers,
+}
+
+impl Build {
+    /// Whether a backend with it is not called over HTTP, and needs no host.
+    pub fn is_instead_of_http(self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Nested(_))
+    }
 }
 
 /// From configuration and the stage below to the stage around it.
@@ -112,6 +171,16 @@ pub type BuildStage = fn(&Component, &Site<'_>, Box<dyn Stage>) -> Checked<Box<d
 
 /// From configuration to what answers instead of an HTTP backend. It applies the backend's encoding and filters itself.
 pub type BuildTransport = fn(&Component, &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+/// From configuration to what is around the pipe inside a backend. Only this crate has such components.
+#[derive(Clone, Copy)]
+pub struct BuildNested(pub(crate) fn(&Component, &Site<'_>) -> Checked<Nested>);
+
+/// What answers in the place of HTTP.
+pub(crate) enum Answering {
+    Stage(Box<dyn Stage>),
+    Nested(Nested),
+}
 
 /// Where a component stands in the stack of an HTTP call; see [`Exchange`]. Of equal layers the table's order counts,
 /// the outermost first.
@@ -199,6 +268,11 @@ pub struct Site<'s> {
     /// The connections of the pipe as the service's settings make them, to whom else is asked. What a backend changes
     /// about its own (`client_tls`, proxy, HTTP/2) does not count there.
     pub service: &'s Arc<Client>,
+    /// The service's settings.
+    pub settings: &'s ClientSettings,
+    /// What gRPC services are called with.
+    #[cfg(feature = "grpc")]
+    pub(crate) catalog: &'s Catalog,
 }
 
 /// Something built from a configuration, or all that is wrong with it.
@@ -220,6 +294,8 @@ pub struct Joining {
     /// On the merged data, when no backend failed.
     pub(crate) flatmap: Option<Flatmap>,
     pub(crate) fixed: Option<Fixed>,
+    /// A sequence goes on after failures: that of a workflow may.
+    pub(crate) goes_on: bool,
 }
 
 /// A value of a reply that later backends may use though their `url_pattern` does not name it.
@@ -231,10 +307,12 @@ pub(crate) struct Propagated {
 }
 
 /// What a backend is among the others; the default without any component: one whose answer counts.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Part {
     /// The time limit of a shadow; `None`: no shadow.
     pub(crate) shadow: Option<Duration>,
+    /// Which events it takes; `None`: all.
+    pub(crate) condition: Option<Condition>,
     /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
     pub(crate) has_flatmap: bool,
 }
@@ -308,11 +386,8 @@ impl<'c> Components<'c> {
     ///
     /// What the component finds; one problem for each transport after the first, and for each layer of an HTTP call
     /// that is not made.
-    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Box<dyn Stage>>> {
-        let found = self.one(|build| match build {
-            Build::Transport(build) => Some(build),
-            _ => None,
-        })?;
+    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Answering>> {
+        let found = self.one(|build| build.is_instead_of_http().then_some(build))?;
         let is_layer = |build: Build| matches!(build, Build::Exchange(_));
         match (found, self.foreign()) {
             (None, None) => Ok(None),
@@ -321,19 +396,23 @@ impl<'c> Components<'c> {
                 Err(vec![second.problem("", &message)])
             }
             (Some((build, component)), None) => {
-                self.refuse_beside(component, is_layer)?;
-                build(component, site).map(Some)
+                self.refuse_beside(component, |build| is_layer(build) || matches!(build, Build::Call(_)))?;
+                match build {
+                    Build::Transport(build) => build(component, site).map(Answering::Stage).map(Some),
+                    Build::Nested(BuildNested(build)) => build(component, site).map(Answering::Nested).map(Some),
+                    _ => Ok(None),
+                }
             }
             (None, Some(component)) => {
                 self.refuse_beside(component, is_layer)?;
-                self.known.transports.build(component, site).map(Some)
+                self.known.transports.build(component, site).map(Answering::Stage).map(Some)
             }
         }
     }
 
     /// The namespace of what [`transport`](Self::transport) gives.
     pub fn transport_name(&self) -> Option<String> {
-        let is_transport = |entry: &Entry| matches!(entry.build, Build::Transport(_));
+        let is_transport = |entry: &Entry| entry.build.is_instead_of_http();
         let own = self.configured().find(|(entry, _)| is_transport(entry)).map(|(_, component)| component);
         own.or(self.foreign()).map(|component| component.namespace.clone())
     }

@@ -51,6 +51,13 @@ pub enum PipeError {
     /// The event cannot be made into a request.
     #[error("{reason}")]
     Invalid { reason: String },
+    /// A check of the configuration refuses the event, or what was answered.
+    #[error("{reason}")]
+    Unfit {
+        reason: String,
+        /// What the check wants of the event; `None`: the agent's delivery policy decides.
+        outcome: Option<Outcome>,
+    },
     /// A plugin's backend did not take the event: its namespace, and what the plugin says.
     #[error("{namespace}: {reason}")]
     Plugin {
@@ -105,6 +112,23 @@ pub enum PipeError {
         status: Option<u16>,
         retry_after: Option<Duration>,
     },
+    /// A gRPC service did not do what it was asked, or nobody knows whether it did.
+    #[error("grpc: {name} [{method}]{}", after_colon(.said))]
+    Grpc {
+        /// `NOT_FOUND`.
+        name: &'static str,
+        /// The HTTP status that stands for it.
+        status: u16,
+        /// Whether waiting can help.
+        is_temporary: bool,
+        /// `/package.Service/Method`.
+        method: Arc<str>,
+        said: String,
+        retry_after: Option<Duration>,
+    },
+    /// Every backend has a rule, and none matches.
+    #[error("no backend takes this event: no rule of backend/conditional matches, and there is no fallback")]
+    Untaken,
     #[error("no hosts available")]
     NoHosts,
     /// Service discovery found no host.
@@ -116,6 +140,16 @@ pub enum PipeError {
     /// Several backends failed, in the order of the configuration.
     #[error("{}", joined(.0))]
     Merge(Vec<PipeError>),
+}
+
+/// What a check may want of an event that it refuses; what loses least comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Once more, later.
+    Retry,
+    DeadLetter,
+    /// It is done with.
+    Discard,
 }
 
 /// What a delivery policy distinguishes.
@@ -135,7 +169,7 @@ impl PipeError {
         match self {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
-            Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Lambda { status: Some(code), .. } | Self::Grpc { status: code, .. } => FailureKind::Status(*code),
             Self::Refused { status: Some(code), .. } => FailureKind::Status(*code),
             Self::Refused { is_late: true, .. } => FailureKind::Timeout,
             Self::Refused { is_connection: true, .. } => FailureKind::Connect,
@@ -144,7 +178,7 @@ impl PipeError {
                 FailureKind::Connect
             }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
-            Self::Invalid { .. } => FailureKind::Invalid,
+            Self::Invalid { .. } | Self::Unfit { .. } | Self::Untaken => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
                 FailureKind::Other
             }
@@ -163,6 +197,16 @@ impl PipeError {
         }
     }
 
+    /// What the checks want that refused the event. Of several failures that which loses least, and only where each of
+    /// them was a check that chose.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Unfit { outcome, .. } => *outcome,
+            Self::Merge(parts) => parts.iter().map(Self::outcome).collect::<Option<Vec<_>>>()?.into_iter().min(),
+            _ => None,
+        }
+    }
+
     /// Whether waiting can help: 408, 429, 5xx, time and connections may pass on a later attempt. Of several
     /// failures one is enough.
     pub fn is_temporary(&self) -> bool {
@@ -170,6 +214,7 @@ impl PipeError {
             Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => is_passing(*code),
             Self::Refused { status: Some(code), .. } => is_passing(*code),
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
+            Self::Grpc { is_temporary, .. } => *is_temporary,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
             other => {
                 matches!(other.kind(), FailureKind::Timeout | FailureKind::Connect) || other.is_broken_connection()
@@ -187,6 +232,7 @@ impl PipeError {
             Self::Status { retry_after, .. } => *retry_after,
             Self::RateLimited { retry_after } | Self::BreakerOpen { retry_after } => Some(*retry_after),
             Self::Credential { retry_after, .. } | Self::Lambda { retry_after, .. } => *retry_after,
+            Self::Grpc { retry_after, .. } => *retry_after,
             Self::Merge(parts) => parts.iter().filter_map(Self::retry_after).max(),
             _ => None,
         }
@@ -315,6 +361,24 @@ mod tests {
         for (error, temporary) in cases {
             assert_eq!(error.is_temporary(), temporary, "{error}");
         }
+    }
+
+    #[test]
+    fn of_several_refusals_what_loses_least_is_done_and_of_others_what_the_policy_says() {
+        let refused = |outcome| PipeError::Unfit { reason: "no".into(), outcome };
+        let (dead, gone) = (Some(Outcome::DeadLetter), Some(Outcome::Discard));
+        let cases = [
+            (vec![refused(gone), refused(dead)], dead),
+            (vec![refused(gone), refused(Some(Outcome::Retry))], Some(Outcome::Retry)),
+            (vec![refused(gone), refused(None)], None),
+            (vec![refused(gone), PipeError::TimedOut], None),
+            (vec![PipeError::Merge(vec![refused(gone)]), refused(gone)], gone),
+        ];
+        for (parts, expected) in cases {
+            assert_eq!(PipeError::Merge(parts).outcome(), expected);
+        }
+        assert_eq!((refused(dead).outcome(), PipeError::TimedOut.outcome()), (dead, None));
+        assert!(!refused(gone).is_temporary() && refused(None).kind() == FailureKind::Invalid);
     }
 
     #[test]

@@ -8,10 +8,13 @@
 
 mod backend;
 mod calling;
+mod choice;
 mod components;
 mod decode;
 mod discovery;
 mod error;
+#[cfg(feature = "cel")]
+mod expression;
 mod feed;
 mod filter;
 mod fixed;
@@ -29,6 +32,8 @@ mod pattern;
 mod percent;
 mod pipe;
 mod place;
+#[cfg(feature = "jmespath")]
+mod query;
 mod reference;
 mod sequence;
 #[cfg(test)]
@@ -39,15 +44,16 @@ mod shadow;
 mod stage;
 mod taken;
 mod target;
+mod template;
 mod timed;
 mod xml;
 
 pub use backend::Reading;
 pub use components::{
-    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
-    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildNested, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining,
+    Layer, Level, NoTransports, Part, Site, Transports, UnknownKeys, component_table, dead_letters,
 };
-pub use error::{Call, FailureKind, PipeError};
+pub use error::{Call, FailureKind, Outcome, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};
 pub use pipe::{BackendDescription, Description, Pipe};

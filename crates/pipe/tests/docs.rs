@@ -61,7 +61,8 @@ fn component_pages() -> Vec<(String, String)> {
 /// A whole file; an example that is none stands for an agent (it has `backend`), else for a backend.
 fn file(example: &str) -> String {
     if example.contains("\"async_agent\"") {
-        return example.to_owned();
+        let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/examples/orders.pb");
+        return example.replace("\"orders.pb\"", &format!("{:?}", set.display().to_string()));
     }
     let driver = r#""extra_config": {"async/sqlite": {}}"#;
     let agent = match example.contains("\"backend\"") {

@@ -212,7 +212,8 @@ impl Registered {
         })
     }
 
-    /// Whether it stands in the place of HTTP: it publishes an event, or takes a message for it.
+    /// Whether it stands in the place of HTTP: it publishes an event, or takes a message for it. HTTP clients are found by
+    /// name, not by a key of their own.
     pub fn is_backend(&self) -> bool {
         self.level == Level::BACKEND && matches!(self.kind, Kind::SOURCE | Kind::SINK)
     }

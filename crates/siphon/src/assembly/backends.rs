@@ -70,7 +70,7 @@ impl<'r> PluginBackends<'r> {
     /// What the plugins have to say about the settings of an agent's backends, with the places in the file.
     pub fn findings(&self, config: &Config, document: &Document) -> Vec<Problem> {
         let agents = config.agents.iter();
-        let backends = agents.flat_map(|agent| agent.backends.iter().map(move |backend| (agent, backend)));
+        let backends = agents.flat_map(|agent| agent.all_backends().into_iter().map(move |backend| (agent, backend)));
         let all = backends.flat_map(|(agent, backend)| backend.components.iter().map(move |one| (agent, backend, one)));
         let ours = all.filter(|(_, _, component)| self.has(&component.namespace));
         ours.flat_map(|(agent, backend, component)| self.of_one(agent, backend, component, document)).collect()

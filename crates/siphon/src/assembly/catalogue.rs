@@ -63,10 +63,7 @@ fn component(entry: &siphon_pipe::Entry, registry: &Registry) -> Entry {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         },
-        kind: match entry.build {
-            siphon_pipe::Build::Transport(_) => Kind::Transport,
-            _ => Kind::Component,
-        },
+        kind: if entry.build.is_instead_of_http() { Kind::Transport } else { Kind::Component },
         schema: Some(schema),
         unknown_keys: match entry.unknown_keys {
             siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use siphon_config::model::Agent;
-use siphon_core::{Event, Failure, FailureKind, Handled, Handler, OnDone, Subscription};
+use siphon_core::{Event, Failure, FailureKind, Handled, Handler, OnDone, Outcome, Subscription};
 use siphon_pipe::{Params, Pipe, PipeError, Request, Response, Taken};
 use siphon_telemetry::{Label, ShadowsOverrun};
 use tokio::time::Instant;
@@ -102,7 +102,12 @@ fn failure(error: &PipeError) -> Failure {
         siphon_pipe::FailureKind::Invalid => FailureKind::Invalid,
         siphon_pipe::FailureKind::Other => FailureKind::Other,
     };
-    Failure { kind, message: error.to_string(), retry_after: error.retry_after() }
+    let outcome = error.outcome().map(|outcome| match outcome {
+        siphon_pipe::Outcome::Retry => Outcome::Retry,
+        siphon_pipe::Outcome::DeadLetter => Outcome::DeadLetter,
+        siphon_pipe::Outcome::Discard => Outcome::Discard,
+    });
+    Failure { kind, message: error.to_string(), retry_after: error.retry_after(), outcome }
 }
 
 /// What the driver knows about a message, for placeholders and scripts.
