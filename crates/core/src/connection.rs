@@ -15,7 +15,7 @@ use crate::delivery::Reconnect;
 use crate::outage::Outage;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
 use crate::status::age_of;
-use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
+use crate::{AgentSpec, AgentState, AgentStatus, Failure, OnDone, Phase, Shutdown};
 
 /// How long a driver may take to send the last settlements and say goodbye.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -33,6 +33,7 @@ const STALLED_NO_SOONER: Duration = Duration::from_secs(2);
 pub(crate) struct Finished {
     pub(crate) event: Event,
     pub(crate) failure: Option<Failure>,
+    pub(crate) on_done: Option<OnDone>,
     /// The connection that it came with, counted by the supervisor.
     pub(crate) epoch: u64,
 }
@@ -246,7 +247,7 @@ impl Agent {
 
     /// Settles an event that has left the pipe.
     pub(crate) fn finished(&mut self, finished: Finished) {
-        let Finished { event, failure, epoch } = finished;
+        let Finished { event, failure, on_done, epoch } = finished;
         if epoch != self.epoch {
             self.status.count_lost(1);
             self.deliveries.finished_stale();
@@ -258,6 +259,7 @@ impl Agent {
         }
         match failure {
             None => {
+                on_done.into_iter().for_each(|on_done| on_done());
                 self.status.count_acked();
                 self.status.metrics().observe_age(age_of(&event));
                 self.deliveries.succeeded(&event);

@@ -14,7 +14,7 @@ use crate::{AgentSpec, Failure};
 
 mod gone;
 
-use gone::Gone;
+pub(crate) use gone::Gone;
 
 /// Accounts of the events that one agent has taken and not settled.
 #[derive(Debug)]
@@ -273,12 +273,16 @@ impl Held {
     }
 }
 
-/// What an event is recognised by when it comes again: its message id, else its topic and payload.
+/// What an event is recognised by when it comes again: its place in the log where the broker has one, else its message id,
+/// else its topic and payload.
 fn identity(event: &Event) -> u64 {
     let mut hasher = DefaultHasher::new();
-    match event.attributes().find(|(name, _)| *name == b"message_id") {
-        Some((_, id)) => id.hash(&mut hasher),
-        None => (event.topic(), &event.payload()[..]).hash(&mut hasher),
+    if let (Some(partition), Some(offset)) = (event.partition(), event.offset()) {
+        (event.topic(), partition, offset).hash(&mut hasher);
+    } else if let Some((_, id)) = event.attributes().find(|(name, _)| *name == b"message_id") {
+        id.hash(&mut hasher);
+    } else {
+        (event.topic(), &event.payload()[..]).hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -17,6 +17,7 @@ mod http_failure;
 #[cfg(feature = "jmespath")]
 mod jmespath;
 mod lambda;
+mod plugins;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
@@ -49,6 +50,7 @@ static TABLE: &[Entry] = &[
     body_generator::REQUEST_AT_AGENT,
     proxy::AGENT,
     proxy::BACKEND,
+    plugins::AGENT,
     body_generator::RESPONSE_AT_BACKEND,
     #[cfg(feature = "jmespath")]
     jmespath::AT_BACKEND,
@@ -56,11 +58,13 @@ static TABLE: &[Entry] = &[
     body_generator::REQUEST_AT_BACKEND,
     soap::ENTRY,
     graphql::ENTRY,
+    plugins::BACKEND,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
     http_cache::ENTRY,
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,
+    plugins::CLIENT,
     http_client::ENTRY,
     http_failure::ENTRY,
     lambda::ENTRY,
@@ -107,6 +111,8 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how a backend's answer is judged, whoever makes the call.
+    Judge(fn(&Component, &mut CallOptions) -> Checked<()>),
     /// A change of how an agent's backends become one.
     Join(fn(&Component, &mut Joining) -> Checked<()>),
     /// A change of what a backend is among the others.
@@ -115,6 +121,9 @@ pub enum Build {
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
+    /// A stage that hands requests and replies to plugins: in a backend it stands where the table has it, of an agent
+    /// between `static` and `flatmap_filter` (pipeline.md §4).
+    Modifiers,
 }
 
 /// From configuration and the stage below to the stage around it.
@@ -133,6 +142,8 @@ pub enum Layer {
     AroundHop(BuildLayer),
     /// Makes the call in its own way, in the place of redirects, hops and connections. At most one for a backend.
     Instead(BuildCaller),
+    /// A plugin does so.
+    InsteadByPlugin,
 }
 
 /// From configuration and what is below to the layer around it.
@@ -141,7 +152,7 @@ pub type BuildLayer = fn(&Component, &Site<'_>, Box<dyn Exchange>) -> Checked<Bo
 /// From configuration to what calls in its own way.
 pub type BuildCaller = fn(&Component, &Site<'_>) -> Checked<Box<dyn Exchange>>;
 
-/// Backends that are not HTTP and that this crate does not know: those of plugins.
+/// What plugins bring to a pipe: backends that are not HTTP and that this crate does not know, modifiers, HTTP clients.
 pub trait Transports {
     /// Whether one of them answers to this namespace in a backend.
     fn has(&self, namespace: &str) -> bool;
@@ -152,6 +163,20 @@ pub trait Transports {
     ///
     /// All that is wrong with the component's settings.
     fn build(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+    /// The stage around `inner` that hands requests and replies to the modifiers which `component` names.
+    ///
+    /// # Errors
+    ///
+    /// Names that nobody registered; all that is wrong with the settings.
+    fn modify(&self, component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
+    /// The HTTP client that `component` names, for the backend of `site`.
+    ///
+    /// # Errors
+    ///
+    /// As [`modify`](Self::modify).
+    fn client(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Exchange>>;
 }
 
 /// No plugin brings any.
@@ -163,6 +188,14 @@ impl Transports for NoTransports {
     }
 
     fn build(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+
+    fn modify(&self, component: &Component, _: &Site<'_>, _: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+
+    fn client(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Exchange>> {
         Err(vec![lacking(component)])
     }
 }
@@ -275,8 +308,17 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
+            Build::Modifiers if self.level == Level::Backend => self.known.transports.modify(component, site, inner),
+            _ => Ok(inner),
         })
+    }
+
+    /// Puts the agent's modifiers around `inner`, its joined backends or one of its shadows.
+    pub fn modified(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        match self.configured().find(|(entry, _)| matches!(entry.build, Build::Modifiers)) {
+            Some((_, component)) => self.known.transports.modify(component, site, inner),
+            None => Ok(inner),
+        }
     }
 
     /// What answers instead of an HTTP backend, when something is configured that does.
@@ -322,7 +364,8 @@ impl<'c> Components<'c> {
     /// What the components find; one problem for each caller after the first, and for each layer that it leaves out.
     pub fn exchange(&self, site: &Site<'_>, redirect: RedirectPolicy) -> Checked<Box<dyn Exchange>> {
         let found = self.one(|build| match build {
-            Build::Exchange(Layer::Instead(build)) => Some(build),
+            Build::Exchange(Layer::Instead(build)) => Some(Some(build)),
+            Build::Exchange(Layer::InsteadByPlugin) => Some(None),
             _ => None,
         })?;
         let call = match found {
@@ -330,7 +373,10 @@ impl<'c> Components<'c> {
             Some((build, component)) => {
                 let is_left_out = |build: Build| matches!(build, Build::Call(_) | Build::Exchange(Layer::AroundHop(_)));
                 self.refuse_beside(component, is_left_out)?;
-                build(component, site)?
+                match build {
+                    Some(build) => build(component, site)?,
+                    None => self.known.transports.client(component, site)?,
+                }
             }
         };
         self.configured().rev().try_fold(call, |below, (entry, component)| match entry.build {
@@ -372,7 +418,7 @@ impl<'c> Components<'c> {
     pub fn call_options(&self) -> Checked<CallOptions> {
         let mut options = CallOptions::default();
         for (entry, component) in self.configured() {
-            if let Build::Call(build) = entry.build {
+            if let Build::Call(build) | Build::Judge(build) = entry.build {
                 build(component, &mut options)?;
             }
         }

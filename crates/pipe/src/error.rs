@@ -59,6 +59,20 @@ pub enum PipeError {
         /// Its broker could not be reached, or went away.
         is_connection: bool,
     },
+    /// A plugin that stands in the pipe failed the event: its name, and what it says.
+    #[error("{name}: {reason}")]
+    Refused {
+        name: Arc<str>,
+        reason: String,
+        /// The status that it counts as.
+        status: Option<u16>,
+        /// What `reason` is, such as `application/json`, where the plugin says so.
+        content_type: Option<String>,
+        /// Whom it needs could not be reached, or went away.
+        is_connection: bool,
+        /// It gave no answer in time.
+        is_late: bool,
+    },
     /// The backend's rate limit is used up. It was not called.
     #[error("rate limit exceded")]
     RateLimited {
@@ -122,6 +136,9 @@ impl PipeError {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
             Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Refused { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Refused { is_late: true, .. } => FailureKind::Timeout,
+            Self::Refused { is_connection: true, .. } => FailureKind::Connect,
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
             Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
                 FailureKind::Connect
@@ -133,7 +150,7 @@ impl PipeError {
             }
             // Not the backend's word on the event: no outcome of a status may give it up.
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => FailureKind::Other,
-            Self::Credential { .. } | Self::Lambda { .. } => FailureKind::Other,
+            Self::Credential { .. } | Self::Lambda { .. } | Self::Refused { .. } => FailureKind::Other,
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }
@@ -150,9 +167,8 @@ impl PipeError {
     /// failures one is enough.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => {
-                matches!(code, 408 | 429 | 500..=599)
-            }
+            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => is_passing(*code),
+            Self::Refused { status: Some(code), .. } => is_passing(*code),
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
             other => {
@@ -175,6 +191,11 @@ impl PipeError {
             _ => None,
         }
     }
+}
+
+/// A status that a later attempt may not get.
+fn is_passing(code: u16) -> bool {
+    matches!(code, 408 | 429 | 500..=599)
 }
 
 fn after_colon(text: &str) -> String {
@@ -293,6 +314,25 @@ mod tests {
         ];
         for (error, temporary) in cases {
             assert_eq!(error.is_temporary(), temporary, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_plugin_refuses_counts_as_it_says() {
+        let refused = |status, is_connection, is_late| {
+            let (name, reason) = ("tenant".into(), "no tenant".to_owned());
+            PipeError::Refused { name, reason, status, content_type: None, is_connection, is_late }
+        };
+        let cases = [
+            (refused(Some(503), false, false), FailureKind::Status(503), true),
+            (refused(Some(422), true, false), FailureKind::Status(422), false),
+            (refused(None, true, false), FailureKind::Connect, true),
+            (refused(None, false, true), FailureKind::Timeout, true),
+            (refused(None, false, false), FailureKind::Other, false),
+        ];
+        for (error, kind, is_temporary) in cases {
+            assert_eq!((error.kind(), error.is_temporary()), (kind, is_temporary), "{error:?}");
+            assert_eq!(error.to_string(), "tenant: no tenant");
         }
     }
 

@@ -30,8 +30,15 @@ pub(crate) struct Joined {
     pub shadows: Option<Arc<Shadows>>,
 }
 
+/// Puts around a stage what the agent's plugins do.
+pub(crate) type Modified<'m> = &'m dyn Fn(Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
 /// Puts the backends together. `members` are those of `agent`, in their order; [`check`] has found nothing.
-pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> Joined {
+///
+/// # Errors
+///
+/// Those of `modified`.
+pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining, modified: Modified<'_>) -> Checked<Joined> {
     let references = references(agent, &joining);
     let (mut live, mut shadow) = (Vec::new(), Vec::new());
     for (index, Member { stage, part }) in members.into_iter().enumerate() {
@@ -46,14 +53,17 @@ pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> J
     if let Some(flatmap) = joining.flatmap {
         stage = Box::new(Rearranged { flatmap, inner: stage });
     }
+    stage = modified(stage)?;
     if let Some(fixed) = joining.fixed {
         stage = Box::new(WithFixed { fixed, inner: stage });
     }
     if shadow.is_empty() {
-        return Joined { stage, shadows: None };
+        return Ok(Joined { stage, shadows: None });
     }
-    let shadows = Arc::new(Shadows::new(targets(shadow, joining.is_sequential), agent.workers));
-    Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) }
+    let targets = targets(shadow, joining.is_sequential).into_iter();
+    let targets = targets.map(|(stage, timeout)| Ok((modified(stage)?, timeout))).collect::<Checked<_>>()?;
+    let shadows = Arc::new(Shadows::new(targets, agent.workers));
+    Ok(Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) })
 }
 
 /// One backend needs nothing around it.

@@ -39,11 +39,13 @@ mod sequence;
 mod server;
 mod shadow;
 mod stage;
+mod taken;
 mod target;
 mod template;
 mod timed;
 mod xml;
 
+pub use backend::Reading;
 pub use components::{
     Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
     NoTransports, Part, Site, Transports, UnknownKeys, component_table,
@@ -53,3 +55,4 @@ pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};
 pub use pipe::{BackendDescription, Description, Pipe};
 pub use stage::{Context, Stage, StageFuture};
+pub use taken::{Hold, Taken};

@@ -149,7 +149,8 @@ fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metri
         return Err(problems);
     };
     let is_sequential = joining.is_sequential;
-    let Joined { stage, shadows } = join::joined(agent, members, joining);
+    let modified = |stage| components.modified(&site, stage);
+    let Joined { stage, shadows } = join::joined(agent, members, joining, &modified)?;
     let root = components.wrap(&site, stage)?;
     let description = Description { components: components.describe(), backends, is_sequential };
     Ok(Pipe { runs: metrics.run(), root, shadows, description })

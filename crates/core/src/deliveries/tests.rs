@@ -256,3 +256,16 @@ fn attempts_are_the_brokers_where_it_counts() {
     };
     assert_eq!([fail(7), fail(0), fail(0), fail(9)], [7, 1, 2, 9]);
 }
+
+#[test]
+fn equal_records_of_a_log_are_counted_apart() {
+    let now = Instant::now();
+    let mut books = books(Capabilities::NONE, None, now);
+    let failure = Failure::new(FailureKind::Other, "no");
+    let mut fail = |partition, offset| {
+        books.started();
+        let event = Event::of_nobody(Handle { id: 1, generation: 1 }, partition, 0, "payload").at_offset(offset);
+        books.failed(event, &failure, now, 0.5).attempt
+    };
+    assert_eq!([fail(0, 7), fail(0, 8), fail(1, 7), fail(0, 7)], [1, 1, 1, 2]);
+}

@@ -1,9 +1,14 @@
 //! Joins configuration, pipe, plugins and core. Nothing else in the workspace knows all four.
 
+mod backends;
 mod catalogue;
+mod chosen;
 mod handler;
+mod in_pipe;
+mod lent;
 mod publish;
 mod spec;
+mod subscribe;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +23,8 @@ use siphon_telemetry::{AgentMetrics, Format, Level, Metrics};
 
 use crate::cli::Sources;
 
+use backends::PluginBackends;
 pub use handler::PipeHandler;
-use publish::PluginBackends;
 
 /// The folder that is looked for beside the program.
 const DEFAULT_FOLDER: &str = "plugins";
@@ -63,7 +68,8 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
-        problems.extend(PluginBackends(&registry).findings(&config, &document));
+        problems.extend(PluginBackends::new(&registry).findings(&config, &document));
+        problems.extend(in_pipe::findings(&registry, &config, &document, &problems));
         let metrics = Metrics::default();
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
@@ -177,8 +183,10 @@ fn build_agent(
 ) -> Result<AssembledAgent, Vec<Problem>> {
     let spec = spec::of(agent, driver);
     let metrics = metrics.agent(&spec.label);
-    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry), metrics.pipe())?;
-    let handler = Arc::new(PipeHandler::new(pipe, agent, spec.label.clone()));
+    let backends = PluginBackends::new(registry);
+    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &backends, metrics.pipe())?;
+    let subscriptions = backends.into_subscriptions();
+    let handler = Arc::new(PipeHandler::new(pipe, subscriptions, agent, spec.label.clone()));
     Ok(AssembledAgent { spec, handler, metrics })
 }
 

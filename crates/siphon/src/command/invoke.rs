@@ -55,8 +55,10 @@ async fn run_all(agent: &AssembledAgent, events: &[Event], output: Output) -> bo
     let mut nacked = false;
     for event in events {
         let start = Instant::now();
-        let handled = attempt(&*agent.handler, event, agent.spec.timeout).await;
+        let mut handled = attempt(&*agent.handler, event, agent.spec.timeout).await;
         nacked |= handled.failure.is_some();
+        let on_done = handled.on_done.take().filter(|_| handled.failure.is_none());
+        on_done.into_iter().for_each(|on_done| on_done());
         say!("{}", line(&handled, start.elapsed(), output));
     }
     agent.handler.finish().await;
