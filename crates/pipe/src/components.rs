@@ -85,6 +85,7 @@ static TABLE: &[Entry] = &[
     soap::ENTRY,
     graphql::ENTRY,
     plugins::BACKEND,
+    soap::FAULTS,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
     #[cfg(feature = "cel")]
