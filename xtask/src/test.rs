@@ -25,6 +25,7 @@ const CASES: &[&str] = &[
     "pipeline/hosts",
     "pipeline/lambda",
     "pipeline/limits",
+    "pipeline/lua",
     "pipeline/merge",
     "pipeline/namespaces",
     "pipeline/oauth",
@@ -40,19 +41,8 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "expects an event to be answered from the cache of another one; here the payload belongs to the key",
     ),
     ("flatmap-agent-level-details", "its description and its expectation contradict each other"),
-    ("graphql-query-param", LUA),
-    ("headers-content-length-by-script", LUA),
-    ("headers-input-headers-empty", LUA),
-    ("headers-input-headers-none", LUA),
-    ("headers-metadata-not-in-script", LUA),
-    ("headers-set-by-script", LUA),
-    ("headers-user-agent-by-script", LUA),
-    ("limits-breaker-lua", LUA),
-    ("namespaces-breaker-and-lua-long", LUA),
-    ("sequential-propagated-nested", LUA),
+    ("namespaces-breaker-and-lua-long", "needs Martian, which is not in this version"),
 ];
-
-const LUA: &str = "needs Lua, which is not in this version";
 
 /// Build once, start the brokers, run the tests of all crates, the loom model and the executable cases
 #[derive(Debug, clap::Args)]

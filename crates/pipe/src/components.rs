@@ -12,6 +12,8 @@ mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
 mod lambda;
+#[cfg(feature = "lua")]
+mod lua;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
@@ -34,11 +36,15 @@ use crate::reference::Reference;
 use crate::stage::Stage;
 
 static TABLE: &[Entry] = &[
+    #[cfg(feature = "lua")]
+    lua::AGENT,
     proxy::AGENT,
     proxy::BACKEND,
     graphql::ENTRY,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    #[cfg(feature = "lua")]
+    lua::BACKEND,
     http_cache::ENTRY,
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,

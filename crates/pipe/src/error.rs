@@ -91,6 +91,16 @@ pub enum PipeError {
         status: Option<u16>,
         retry_after: Option<Duration>,
     },
+    /// A script failed, or failed the event by `custom_error`.
+    #[error("{reason}")]
+    Script {
+        /// What it says, with script and line where they are known.
+        reason: String,
+        /// That of `custom_error`.
+        status: Option<u16>,
+        /// The event's time is up.
+        is_late: bool,
+    },
     #[error("no hosts available")]
     NoHosts,
     /// Service discovery found no host.
@@ -122,6 +132,8 @@ impl PipeError {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
             Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Script { is_late: true, .. } => FailureKind::Timeout,
+            Self::Script { status: Some(code @ 100..=599), .. } => FailureKind::Status(*code),
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
             Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
                 FailureKind::Connect
@@ -133,7 +145,7 @@ impl PipeError {
             }
             // Not the backend's word on the event: no outcome of a status may give it up.
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => FailureKind::Other,
-            Self::Credential { .. } | Self::Lambda { .. } => FailureKind::Other,
+            Self::Credential { .. } | Self::Lambda { .. } | Self::Script { .. } => FailureKind::Other,
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }
@@ -150,9 +162,9 @@ impl PipeError {
     /// failures one is enough.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => {
-                matches!(code, 408 | 429 | 500..=599)
-            }
+            Self::Status { code, .. }
+            | Self::Lambda { status: Some(code), .. }
+            | Self::Script { status: Some(code), .. } => matches!(code, 408 | 429 | 500..=599),
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
             other => {

@@ -75,6 +75,11 @@ impl Json {
         Self(Repr::Number(value.to_string().into()))
     }
 
+    /// The caller vouches that the text is a number of JSON.
+    pub(crate) fn number(text: impl Into<Text>) -> Self {
+        Self(Repr::Number(text.into()))
+    }
+
     pub fn string(text: impl Into<Text>) -> Self {
         Self(Repr::String(text.into()))
     }
