@@ -2,7 +2,7 @@
 
 use mlua::Error;
 
-use super::limits::Stop;
+use super::limits::{Stop, Stopped};
 use super::program::{Program, Sources};
 use crate::error::PipeError;
 
@@ -15,7 +15,7 @@ pub(super) const NO_STATUS: i64 = -1;
 /// The failure of the event whose script ended with `error`. `sources`: those that ran.
 pub(super) fn failure(error: &Error, sources: &Sources) -> PipeError {
     let Raised { text, place } = raised(error);
-    let is_late = stop_of(error) == Some(Stop::Deadline);
+    let is_late = stop_of(error).is_some_and(|stopped| stopped.why == Stop::Deadline);
     let mut parts = text.trim().split(BETWEEN);
     let message = parts.next().unwrap_or_default();
     let Some(status) = parts.next() else {
@@ -62,13 +62,13 @@ fn raised(error: &Error) -> Raised {
         }
         Error::BadArgument { to, cause, .. } => {
             let method = to.as_deref().and_then(|to| to.rsplit(['.', ':']).next()).unwrap_or("method");
-            let got = match &**cause {
-                Error::FromLuaConversionError { from, .. } => format!(", got {from}"),
-                _ => String::new(),
-            };
-            Raised { text: format!("bad argument #1 to {method} (another kind of object expected{got})"), place: None }
+            let text = format!("bad argument #1 to {method}: it is called with : on another kind of object ({cause})");
+            Raised { text, place: None }
         }
-        Error::ExternalError(error) => Raised { text: error.to_string(), place: None },
+        Error::ExternalError(error) => {
+            let place = error.downcast_ref().and_then(|stopped: &Stopped| stopped.place.clone());
+            Raised { text: error.to_string(), place }
+        }
         other => Raised { text: other.to_string(), place: None },
     }
 }
@@ -80,22 +80,22 @@ fn root(error: &Error) -> &Error {
     }
 }
 
-pub(super) fn stop_of(error: &Error) -> Option<Stop> {
+fn stop_of(error: &Error) -> Option<&Stopped> {
     match root(error) {
-        Error::ExternalError(error) => error.downcast_ref::<Stop>().copied(),
+        Error::ExternalError(error) => error.downcast_ref(),
         _ => None,
     }
 }
 
 /// A message of Lua: its place stands before it, and what called what behind it.
 fn placed(message: &str) -> Raised {
-    let message = message.rsplit_once("\nstack traceback:\n").map_or(message, |(message, _)| message);
-    let after_place = || {
-        let place = leading_place(message)?;
-        let rest = message.strip_prefix(&format!("{}:{}: ", place.0, place.1))?;
-        Some(Raised { text: rest.to_owned(), place: Some(place) })
-    };
-    after_place().unwrap_or_else(|| Raised { text: message.to_owned(), place: None })
+    let (message, calls) = message.rsplit_once("\nstack traceback:\n").unwrap_or((message, ""));
+    if let Some(place) = leading_place(message)
+        && let Some(text) = message.strip_prefix(&format!("{}:{}: ", place.0, place.1))
+    {
+        return Raised { text: text.to_owned(), place: Some(place) };
+    }
+    Raised { text: message.to_owned(), place: calls.lines().find_map(leading_place) }
 }
 
 /// `pre-script:3` at the beginning of a line.

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mlua::{HookTriggers, Lua, VmState};
 use tokio::time::Instant;
 
+use super::program::Program;
+
 /// Instructions of the Lua machine that the scripts of one component may use for one event: about half a second of
 /// one core. Taking a megabyte apart byte by byte needs a third of it.
 pub(super) const INSTRUCTIONS: u64 = 100_000_000;
@@ -31,7 +33,14 @@ impl fmt::Display for Stop {
     }
 }
 
-impl std::error::Error for Stop {}
+/// The error of a stopped script.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{why}")]
+pub(super) struct Stopped {
+    pub why: Stop,
+    /// Chunk and line where it was.
+    pub place: Option<(String, u32)>,
+}
 
 /// What is left for the event that a state works on.
 #[derive(Debug, Clone)]
@@ -41,7 +50,7 @@ pub(super) struct Limits(Arc<Mutex<Left>>);
 struct Left {
     deadline: Instant,
     instructions: u64,
-    stop: Option<Stop>,
+    stop: Option<Stopped>,
 }
 
 impl Limits {
@@ -55,34 +64,50 @@ impl Limits {
     }
 
     /// Why the script must not go on.
-    pub fn stop(&self) -> Option<Stop> {
-        self.left().stop
+    pub fn stop(&self) -> Option<Stopped> {
+        self.left().stop.clone()
     }
 
     /// Looks after the scripts of `lua` from now on.
     pub fn watch(&self, lua: &Lua) -> mlua::Result<()> {
         let limits = self.clone();
         let triggers = HookTriggers::new().every_nth_instruction(STEP);
-        lua.set_global_hook(triggers, move |_, _| match limits.step() {
-            Some(stop) => Err(mlua::Error::external(stop)),
+        lua.set_global_hook(triggers, move |lua, _| match limits.step(lua) {
+            Some(stopped) => Err(mlua::Error::external(stopped)),
             None => Ok(VmState::Continue),
         })
     }
 
-    fn step(&self) -> Option<Stop> {
+    fn step(&self, lua: &Lua) -> Option<Stopped> {
         let mut left = self.left();
         left.instructions = left.instructions.saturating_sub(STEP.into());
         if left.stop.is_none() {
-            left.stop = match () {
-                () if Instant::now() >= left.deadline => Some(Stop::Deadline),
-                () if left.instructions == 0 => Some(Stop::Instructions),
-                () => None,
+            let why = match () {
+                () if Instant::now() >= left.deadline => Stop::Deadline,
+                () if left.instructions == 0 => Stop::Instructions,
+                () => return None,
             };
+            left.stop = Some(Stopped { why, place: place(lua) });
         }
-        left.stop
+        left.stop.clone()
     }
 
     fn left(&self) -> std::sync::MutexGuard<'_, Left> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How far a place in a script is looked for: further out than our own functions go.
+const LEVELS: usize = 32;
+
+/// Where the script is: the innermost place that is in one of its chunks.
+fn place(lua: &Lua) -> Option<(String, u32)> {
+    let at = |level| {
+        let seen = lua.inspect_stack(level, |frame| {
+            let chunk = frame.source().short_src.map(|chunk| chunk.into_owned());
+            chunk.zip(frame.current_line().and_then(|line| u32::try_from(line).ok()))
+        });
+        seen.flatten().filter(|(chunk, _)| Program::CHUNKS.contains(&chunk.as_str()))
+    };
+    (0..LEVELS).find_map(at)
 }

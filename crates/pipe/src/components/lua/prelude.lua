@@ -16,7 +16,9 @@ local error, getfenv, loadstring, pcall, rawget, select = error, getfenv, loadst
 local setfenv, setmetatable, tostring, type, unpack, xpcall = setfenv, setmetatable, tostring, type, unpack, xpcall
 local coroutine, io, math, os, string, table = coroutine, io, math, os, string, table
 local concat, find, format, gmatch = table.concat, string.find, string.format, string.gmatch
-local resume, running, yield = coroutine.resume, coroutine.running, coroutine.yield
+local gsub, sort = string.gsub, table.sort
+local create, resume = coroutine.create, coroutine.resume
+local running, yield = coroutine.running, coroutine.yield
 local caught, number_text, read, rewritten = natives.caught, natives.number_text, natives.read, natives.rewritten
 
 -- What texts and files have in common for all scripts is out of their reach.
@@ -46,16 +48,45 @@ local missing = ours(function()
   error("this function of the standard library is not there in scripts of siphon", 2)
 end)
 
+-- Calls of C that call back into Lua, one within the other. Each takes kilobytes of a stack that Lua does not watch.
+local nested
+local NESTED_LIMIT = 100
+
+local function deeper()
+  if nested >= NESTED_LIMIT then error("stack overflow", 3) end
+  nested = nested + 1
+end
+local function back(before, ...)
+  nested = before
+  return ...
+end
+
 -- Errors of ours are texts to those who catch them; the end of a script cannot be caught.
-local checked = ours(function(okay, ...)
+local checked = ours(function(before, okay, ...)
+  nested = before
   if okay then return okay, ... end
   return okay, caught((...))
 end)
-local safe_pcall = ours(function(f, ...) return checked(pcall(f, ...)) end)
+local safe_pcall = ours(function(f, ...) return checked(nested, pcall(f, ...)) end)
 local safe_xpcall = ours(function(f, handler)
-  return checked(xpcall(f, function(reason) return handler(caught(reason)) end))
+  return checked(nested, xpcall(f, function(reason) return handler(caught(reason)) end))
 end)
-local safe_resume = ours(function(thread, ...) return checked(resume(thread, ...)) end)
+local safe_resume = ours(function(thread, ...)
+  deeper()
+  return checked(nested - 1, resume(thread, ...))
+end)
+local function unwrapped(before, okay, ...)
+  nested = before
+  if okay then return ... end
+  error((...), 0)
+end
+local wrapped = ours(function(f)
+  local thread = create(f)
+  return function(...)
+    deeper()
+    return unwrapped(nested - 1, resume(thread, ...))
+  end
+end)
 
 local text_of = ours(function(...)
   if type((...)) == "number" then return number_text((...)) end
@@ -100,9 +131,9 @@ local do_file = ours(function(path)
 end)
 
 local function searched(name)
-  local file, tried = (string.gsub(name, "%.", "/")), {}
+  local file, tried = (gsub(name, "%.", "/")), {}
   for template in gmatch(package.path, "[^;]+") do
-    local path = string.gsub(template, "%?", (string.gsub(file, "%%", "%%%%")))
+    local path = gsub(template, "%?", (gsub(file, "%%", "%%%%")))
     local text, reason = read(path)
     if text then
       local chunk, wrong = compiled(text, "@" .. path)
@@ -155,10 +186,19 @@ local formatted = ours(function(pattern, ...)
   for kind in gmatch(pattern, "%%[-+ #0-9.]*(.)") do
     if kind ~= "%" then
       at = at + 1
-      if kind == "s" then values[at] = number_text(values[at]) end
+      if kind == "s" and at <= count then values[at] = text_of(values[at]) end
     end
   end
   return format(pattern, unpack(values, 1, count))
+end)
+local replaced = ours(function(text, pattern, by, most)
+  if type(by) ~= "function" and type(by) ~= "table" then return gsub(text, pattern, by, most) end
+  deeper()
+  return back(nested - 1, gsub(text, pattern, by, most))
+end)
+local sorted = ours(function(list, before)
+  deeper()
+  return back(nested - 1, sort(list, before))
 end)
 
 local custom_error = ours(function(...) error(natives.custom(...), 2) end)
@@ -192,7 +232,7 @@ end
 local function open_all(world)
   world.string = {
     byte = string.byte, char = string.char, find = string.find, format = formatted, gmatch = string.gmatch,
-    gsub = string.gsub, len = string.len, lower = string.lower, match = string.match, rep = string.rep,
+    gsub = replaced, len = string.len, lower = string.lower, match = string.match, rep = string.rep,
     reverse = string.reverse, sub = string.sub, upper = string.upper,
   }
   world.math = {
@@ -213,8 +253,8 @@ local function open_all(world)
     output = missing, popen = missing, read = missing, write = missing,
   }
   world.coroutine = {
-    create = coroutine.create, resume = safe_resume, running = running, status = coroutine.status,
-    wrap = coroutine.wrap, yield = yield,
+    create = create, resume = safe_resume, running = running, status = coroutine.status,
+    wrap = wrapped, yield = yield,
   }
   world.debug = { traceback = natives.traceback }
 end
@@ -231,7 +271,7 @@ local function fresh()
   made._G = made
   made.table = {
     concat = joined, foreach = table.foreach, foreachi = table.foreachi, getn = table.getn, insert = table.insert,
-    maxn = table.maxn, remove = table.remove, sort = table.sort,
+    maxn = table.maxn, remove = table.remove, sort = sorted,
   }
   help(made)
   if with_all then open_all(made) end
@@ -248,7 +288,7 @@ local function fresh()
 end
 
 local function enter()
-  script = running()
+  script, nested = running(), 0
   setfenv(0, world)
   for at = 1, #own do setfenv(own[at], world) end
 end
@@ -274,5 +314,12 @@ local finish = ours(function(post)
   setfenv(post, world)
   return post(number_text)
 end)
+
+-- Some functions of the libraries are written in Lua, too; of C, `setfenv` takes none.
+for _, library in pairs({ base, string, table, math, coroutine, io or {}, os or {} }) do
+  for _, one in pairs(library) do
+    if type(one) == "function" and pcall(setfenv, one, {}) then ours(one) end
+  end
+end
 
 return begin, finish

@@ -6,9 +6,9 @@ use super::*;
 /// and `nil`.
 async fn check(keep: &str, find: &str) {
     let pre = format!(
-        "local r = request.load()
-         if r:body() == 'first' then local ok, why = pcall(function() {keep} end) r:body(tostring(ok))
-         else r:body(tostring((function() {find} end)())) end"
+        "local r, pcall, tostring = request.load(), pcall, tostring
+         if r:body() == 'first' then r:body(tostring(pcall(function() {keep} end)))
+         else local okay, found = pcall(function() {find} end) r:body(tostring(okay and found)) end"
     );
     let bench = Bench::new(At::Agent, serde_json::json!({ "pre": pre, "allow_open_libs": true }), "{}");
     for event in ["first", "second", "third"] {

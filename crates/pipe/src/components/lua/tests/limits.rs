@@ -41,7 +41,7 @@ async fn memory_is_limited() {
     let greedy = [
         "local t = {} while true do t[#t + 1] = {} end",
         "local s = 'x' while true do s = s .. s end",
-        "string.rep('x', 2^32)",
+        "local s = string.rep('x', 2^30)",
         "local t = {} for i = 1, 1e9 do t[i] = i end",
     ];
     for script in greedy {
@@ -78,7 +78,10 @@ async fn recursion_without_end_is_an_error() {
     let deep = [
         "local function f() return 1 + f() end f()",
         "local function f() return (string.gsub('x', 'x', f)) end f()",
+        "local function f() return (string.gsub('x', 'x', setmetatable({}, {__index = f}))) end f()",
+        "local function f() return string.format('%s', setmetatable({}, {__tostring = f})) end f()",
         "local function f() table.sort({2, 1}, f) end f()",
+        "local function f() assert(coroutine.resume(coroutine.create(f))) end f()",
         "local function f() pcall(f) error('x') end f()",
         "local function f() return coroutine.wrap(f)() end f()",
         "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x",
@@ -87,6 +90,8 @@ async fn recursion_without_end_is_an_error() {
     for script in deep {
         failing(script).await;
     }
+    let script = "local function f() return coroutine.wrap(f)() end f()";
+    assert_eq!(failing(script).await.to_string(), "stack overflow (pre-script:L1)");
 }
 
 #[tokio::test]
@@ -117,4 +122,13 @@ async fn a_call_that_is_given_up_leaves_nothing_behind() {
         ),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn failed_calls_do_not_count_as_deep_ones() {
+    let chunk = "for i = 1, 1000 do pcall(string.gsub, 'x', 'x', function() error('no') end)
+                 coroutine.resume(coroutine.create(function() string.gsub('x', 'x', error) end)) end
+                 local sum = 0 for value in coroutine.wrap(function() for i = 1, 300 do coroutine.yield(i) end end) do sum = sum + value end
+                 return (string.gsub('abc', '%w', function(letter) return letter .. 1 end)), sum";
+    assert_eq!(evaluated(true, chunk).await.as_deref(), Ok("a1b1c1,45150"));
 }

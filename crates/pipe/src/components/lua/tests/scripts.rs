@@ -68,7 +68,7 @@ async fn an_error_names_script_and_line() {
     fails("request.load():headerList('x', {})", "invalid header value, must be a luaList (pre-script:L1)").await;
     fails(
         "request.load().body()",
-        "bad argument #1 to body (another kind of object expected, got nil) (pre-script:L1)",
+        "bad argument #1 to body: it is called with : on another kind of object (error converting Lua missing argument to userdata) (pre-script:L1)",
     )
     .await;
     fails("http_response.new()", "need 1, 3 or 4 arguments (pre-script:L1)").await;
@@ -237,7 +237,7 @@ async fn json_is_read_and_written() {
         assert_eq!(value(expression).await.as_deref(), Ok(expected), "{expression}");
     }
     let wrong = value("json.decode('{')").await.expect_err("no JSON");
-    assert!(wrong.starts_with("json.decode: unexpected end of JSON input"), "{wrong}");
+    assert!(wrong.starts_with("json.decode: unexpected EOF"), "{wrong}");
 }
 
 #[tokio::test]
@@ -295,13 +295,12 @@ fn what_cannot_work_is_refused_at_load() {
     refused(r#"{"pre": "x = 1\nlokal a = 1"}"#, "b.pre", "pre-script:2: '=' expected near 'a'");
     refused(r#"{"post": "if true then"}"#, "b.post", "post-script:1: 'end' expected near '<eof>'");
     refused(r#"{"pre": 5}"#, "b.pre", "invalid type");
-    refused(r#""local x = 1""#, "b", "invalid type");
     refused(r#"{"sources": ["nowhere.lua"]}"#, "b.sources[0]", "nowhere.lua: No such file");
     refused(r#"{"sources": ["nowhere.lua"], "live": true}"#, "b.sources[0]", "nowhere.lua: No such file");
     let sources = |md5: &str| format!(r#"{{"sources": ["{good}"], "md5": {md5}}}"#);
     refused(&format!(r#"{{"sources": ["{good}", "{bad}"]}}"#), "b.sources[1]", "bad.lua:2: '=' expected near 'a'");
     refused(&sources(r#"{"other": "0"}"#), "b.md5.other", "is none of the sources");
-    refused(&sources(&format!(r#"{{"{good}": "00"}}"#)), &format!("b.md5.{good}"), "have: 1e37");
+    refused(&sources(&format!(r#"{{"{good}": "00"}}"#)), &format!("b.md5.{good}"), "have: 3253b41059cac6e9");
     let live = format!(r#"{{"sources": ["{good}"], "md5": {{"{good}": "00"}}, "live": true}}"#);
     refused(&live, "b.md5", "cannot be kept beside live");
 }
