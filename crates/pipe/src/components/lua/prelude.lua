@@ -1,8 +1,7 @@
 -- The world of a script: makes a fresh one for each event, out of what the state has.
 --
 -- Takes the functions of our side and whether all libraries are wanted; gives `begin(sources, pre)` and `finish(post)`.
--- Whatever a script can reach is made anew for each event or cannot be changed: our own Lua functions get the event's
--- world as their environment, so that `getfenv` finds nothing else.
+-- Whatever a script can reach is made anew for each event or cannot be changed.
 
 local natives, with_all = ...
 
@@ -82,10 +81,27 @@ local function unwrapped(before, okay, ...)
 end
 local wrapped = ours(function(f)
   local thread = create(f)
-  return function(...)
+  return setfenv(function(...)
     deeper()
     return unwrapped(nested - 1, resume(thread, ...))
-  end
+  end, world)
+end)
+
+-- Our functions have the event's world as their environment only where somebody looks: that takes longer than the
+-- world itself. The last call is a tail call, so that levels count from the caller.
+local is_shown
+local function show()
+  if is_shown then return end
+  is_shown = true
+  for at = 1, #own do setfenv(own[at], world) end
+end
+local shown_getfenv = ours(function(...)
+  show()
+  return getfenv(...)
+end)
+local shown_setfenv = ours(function(...)
+  show()
+  return setfenv(...)
 end)
 
 local text_of = ours(function(...)
@@ -262,10 +278,10 @@ end
 local function fresh()
   local made = {
     _VERSION = "Lua 5.1", assert = base.assert, collectgarbage = collect, dofile = do_file, error = error,
-    getfenv = getfenv, getmetatable = base.getmetatable, ipairs = base.ipairs, load = load_pieces,
+    getfenv = shown_getfenv, getmetatable = base.getmetatable, ipairs = base.ipairs, load = load_pieces,
     loadfile = load_file, loadstring = load_text, module = module, next = base.next, pairs = base.pairs,
     pcall = safe_pcall, print = print, rawequal = base.rawequal, rawget = rawget, rawset = base.rawset,
-    require = require, select = select, setfenv = setfenv, setmetatable = setmetatable, tonumber = base.tonumber,
+    require = require, select = select, setfenv = shown_setfenv, setmetatable = setmetatable, tonumber = base.tonumber,
     tostring = text_of, type = type, unpack = unpack, xpcall = safe_xpcall,
   }
   made._G = made
@@ -290,11 +306,10 @@ end
 local function enter()
   script, nested = running(), 0
   setfenv(0, world)
-  for at = 1, #own do setfenv(own[at], world) end
 end
 
 local begin = ours(function(sources, pre)
-  world = fresh()
+  world, is_shown = fresh(), false
   enter()
   if sources then
     setfenv(sources, world)

@@ -101,6 +101,8 @@ async fn environments_of_shared_functions_are_the_events_own() {
         check(&format!("getfenv({function}).X = 1"), &format!("return X or getfenv({function}).X")).await;
         check(&format!("setfenv({function}, {{X = 1}})"), &format!("return getfenv({function}).X")).await;
     }
+    check("getfenv(coroutine.wrap(print)).X = 1", "return X or getfenv(coroutine.wrap(print)).X").await;
+    check("Y = getfenv(coroutine.wrap(print))", "return getfenv(coroutine.wrap(print)) ~= getfenv(1)").await;
     check("pcall(pcall, function() for l = 1, 9 do getfenv(l).X = 1 end end)", "return X").await;
     check("table.sort({2, 1}, function(a, b) for l = 1, 9 do getfenv(l).X = 1 end return a < b end)", "return X").await;
 }

@@ -211,6 +211,10 @@ async fn numbers_become_texts_as_in_the_reference() {
 async fn the_language_is_lua_5_1_with_goto() {
     let chunk = "local n = 0 ::again:: n = n + 1 if n < 5 then goto again end return n, _VERSION, unpack({1, 2})";
     assert_eq!(evaluated(false, chunk).await.as_deref(), Ok("5,Lua 5.1,1,2"));
+    let environments = "local function f() return Z end setfenv(f, {Z = 5}) Z = 1 \
+                        local own = getfenv() == getfenv(1) and getfenv(0) == _G and getfenv(f).Z \
+                        setfenv(1, {f = f, own = own}) return f(), own, Z";
+    assert_eq!(evaluated(false, environments).await.as_deref(), Ok("5,5,nil"));
     let absent = "return string, math, os, io, coroutine, debug, ffi, bit, jit";
     assert_eq!(evaluated(false, absent).await.as_deref(), Ok("nil,nil,nil,nil,nil,nil,nil,nil,nil"));
     assert!(evaluated(false, "return ('x'):len()").await.is_err());
