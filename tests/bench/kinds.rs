@@ -2,6 +2,8 @@
 //! `naive/`, and a line in `main.rs`.
 
 pub mod amqp;
+pub mod kafka;
+pub mod nats;
 pub mod sqlite;
 
 use std::error::Error;
@@ -32,6 +34,11 @@ pub trait Kind {
     /// The broker's.
     fn fill(&self, consumer: Consumer, queue: &str, events: usize, body: &str) -> Result<()>;
 
+    /// The topic of an agent that consumes `queue`.
+    fn topic(&self, _queue: &str) -> String {
+        "bench".to_owned()
+    }
+
     /// `extra_config` of an agent that consumes `queue`.
     fn driver(&self, queue: &str, prefetch: u16) -> Value;
 
@@ -47,6 +54,11 @@ pub trait Kind {
 
     /// The broker's process, where it is known.
     fn broker(&self) -> Option<u32>;
+}
+
+/// The broker's process, as `cargo xtask bench` names it in this variable.
+fn broker_process(variable: &str) -> Option<u32> {
+    std::env::var(variable).ok().and_then(|id| id.parse().ok())
 }
 
 /// What [`Kind::finish`] says when not everything was settled.

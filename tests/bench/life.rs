@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::kinds::{Consumer, Kind, Result};
-use crate::loads::body;
+use crate::loads::{body, queue};
 use crate::process::{Running, cpu, memory_mib};
 use crate::sink::Sink;
 use crate::siphon;
@@ -83,9 +83,10 @@ struct Crowd {
 
 impl Crowd {
     fn start<K: Kind>(kind: &K, sink: &Sink, agents: usize) -> Result<Self> {
-        let queues: Vec<_> = (0..agents).map(|number| format!("bench-{}-{number}", std::process::id())).collect();
+        let queues: Vec<_> = (0..agents).map(|_| queue()).collect();
         queues.iter().try_for_each(|queue| kind.fill(Consumer::Siphon, queue, 1, &body(PAYLOAD)))?;
-        let agent = |queue: &String| siphon::agent(queue, 1, kind.driver(queue, PREFETCH), sink.address);
+        let agent =
+            |queue: &String| siphon::agent(queue, &kind.topic(queue), 1, kind.driver(queue, PREFETCH), sink.address);
         let folder = siphon::folder(queues.iter().map(agent).collect())?;
         sink.begin();
         let began = Instant::now();

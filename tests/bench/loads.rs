@@ -1,6 +1,7 @@
 //! Siphon against the naive loop: the same events, the same queue, the same backend, in turn.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use crate::kinds::{Consumer, Kind, Result};
@@ -38,6 +39,12 @@ impl Load {
 /// An event's body: JSON of this length.
 pub fn body(payload: usize) -> String {
     format!(r#"{{"pad":"{}"}}"#, "x".repeat(payload.saturating_sub(10)))
+}
+
+/// A name that no other run uses: a broker may remember the last one for a while.
+pub fn queue() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("bench-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// One measured run.
@@ -108,11 +115,11 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 /// One run. The start of the process and its first events are not in it: `life` measures those.
 fn measure<K: Kind>(kind: &K, sink: &Sink, load: &Load, consumer: Consumer) -> Result<Run> {
-    let queue = format!("bench-{}", std::process::id());
+    let queue = queue();
     kind.fill(consumer, &queue, load.events, &body(load.payload))?;
     sink.begin();
-    let folder =
-        siphon::folder(vec![siphon::agent(&queue, load.workers, kind.driver(&queue, load.prefetch), sink.address)])?;
+    let driver = kind.driver(&queue, load.prefetch);
+    let folder = siphon::folder(vec![siphon::agent(&queue, &kind.topic(&queue), load.workers, driver, sink.address)])?;
     let process = match consumer {
         Consumer::Naive => naive(&kind.naive(&queue, load, sink.address))?,
         Consumer::Siphon => siphon::start(folder.path())?,

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::kinds::{Kind, Result, amqp::Amqp, sqlite::Sqlite};
+use crate::kinds::{Kind, Result, amqp::Amqp, kafka::Kafka, nats::Nats, sqlite::Sqlite};
 use crate::life::Life;
 use crate::loads::Load;
 use crate::sink::Sink;
@@ -48,6 +48,10 @@ enum What {
     Queue(Program),
     /// RabbitMQ through the whole program
     Amqp(Program),
+    /// Kafka through the whole program
+    Kafka(Program),
+    /// NATS with JetStream through the whole program
+    Nats(Program),
     /// The baseline, in a process of its own
     #[command(hide = true)]
     Naive {
@@ -93,6 +97,8 @@ fn main() -> ExitCode {
         What::Border { events, payload } => border::run(events, payload),
         What::Queue(program) => Sqlite::new().and_then(|kind| program.run(&kind)),
         What::Amqp(program) => Amqp::connect().and_then(|kind| program.run(&kind)),
+        What::Kafka(program) => Kafka::connect().and_then(|kind| program.run(&kind)),
+        What::Nats(program) => Nats::connect().and_then(|kind| program.run(&kind)),
         What::Pipes { events } => pipes::run(events),
         What::Naive { naive } => naive::run(naive),
     };

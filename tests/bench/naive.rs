@@ -3,6 +3,8 @@
 
 mod amqp;
 mod http;
+mod kafka;
+mod nats;
 pub mod sqlite;
 
 use std::net::SocketAddr;
@@ -14,15 +16,23 @@ use crate::kinds::Result;
 #[derive(Debug, clap::Subcommand)]
 pub enum Naive {
     Amqp { url: String, queue: String, workers: usize, prefetch: u16, backend: hyper::Uri },
+    Kafka { brokers: String, topic: String, workers: usize, backend: hyper::Uri },
+    Nats { url: String, stream: String, workers: usize, prefetch: u16, backend: hyper::Uri },
     Sqlite { file: PathBuf, workers: usize, backend: SocketAddr },
 }
 
 /// Consumes until it is killed, or until there is nothing more and no more input.
 pub fn run(naive: Naive) -> Result<()> {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match naive {
         Naive::Amqp { url, queue, workers, prefetch, backend } => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(amqp::consume(&url, &queue, workers, prefetch, backend))
+            runtime()?.block_on(amqp::consume(&url, &queue, workers, prefetch, backend))
+        }
+        Naive::Kafka { brokers, topic, workers, backend } => {
+            runtime()?.block_on(kafka::consume(&brokers, &topic, workers, backend))
+        }
+        Naive::Nats { url, stream, workers, prefetch, backend } => {
+            runtime()?.block_on(nats::consume(&url, &stream, workers, prefetch, backend))
         }
         Naive::Sqlite { file, workers, backend } => sqlite::consume(&file, workers, backend),
     }

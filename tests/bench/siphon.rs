@@ -11,11 +11,11 @@ use tempfile::TempDir;
 use crate::kinds::Result;
 use crate::process::Running;
 
-/// An agent that POSTs its events to `http://BACKEND/in`.
-pub fn agent(name: &str, workers: usize, driver: Value, backend: SocketAddr) -> Value {
+/// An agent that POSTs its events of `topic` to `http://BACKEND/in`.
+pub fn agent(name: &str, topic: &str, workers: usize, driver: Value, backend: SocketAddr) -> Value {
     json!({
         "name": name,
-        "consumer": {"topic": "bench", "workers": workers, "timeout": "10s"},
+        "consumer": {"topic": topic, "workers": workers, "timeout": "10s"},
         "backend": [{"host": [format!("http://{backend}")], "url_pattern": "/in", "method": "POST"}],
         "extra_config": driver,
     })

@@ -123,10 +123,29 @@ fn unknown_and_lacking_components_are_refused_by_name() {
         &["error: s:4:50: async_agent[0].extra_config.made/up: unknown namespace \"made/up\""],
     );
     check_extra_config(
-        r#"{"async/sqlite": {"path": "q.db", "queue": "q"}, "validation/cel": []}"#,
+        r#"{"async/sqlite": {"path": "q.db", "queue": "q"}, "security/policies": {}}"#,
         &[
-            "error: s:4:50: async_agent[0].extra_config.validation/cel: \"validation/cel\" is not in this build of siphon; \
-           remove it or use a build that has it",
+            "error: s:4:50: async_agent[0].extra_config.security/policies: \"security/policies\" is not in this build of \
+           siphon; write its policies as the expressions of validation/cel",
+        ],
+    );
+}
+
+#[test]
+fn a_bad_expression_and_a_bad_schema_are_told_with_their_places() {
+    check_extra_config(
+        "{\"async/sqlite\": {\"path\": \"q.db\", \"queue\": \"q\"},\n\"validation/cel\": [{\"check_expr\":\n\"event.payload.n > 1 && reqmethod == 'A'\"}],\n\"validation/json-schema\": {\"properties\": {\"a\":\n{\"type\": \"nonesuch\"}}}}",
+        &[
+            "error: s:6:1: async_agent[0].extra_config.validation/cel[0].check_expr: there is no variable \"reqmethod\"; \
+             did you mean \"req_method\"? (line 1, column 24)",
+            "error: s:8:10: async_agent[0].extra_config.validation/json-schema.properties.a.type: is no valid schema: \
+             \"nonesuch\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+        ],
+    );
+    check_extra_config(
+        "{\"async/sqlite\": {\"path\": \"q.db\", \"queue\": \"q\"},\n\"validation/cel\": [{\"check_expr\": {}}]}",
+        &[
+            "error: s:5:35: async_agent[0].extra_config.validation/cel[0].check_expr: expected a string, found an object",
         ],
     );
 }

@@ -13,8 +13,11 @@ fn config_folder() -> PathBuf {
 fn files() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(config_folder().join("examples")).expect("the examples");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
-    files.retain(|path| path.is_file());
+    // Beside them stands what they name: the types of a gRPC service.
+    files.retain(|file| file.extension().is_some_and(|extension| extension != "pb" && extension != "proto"));
     files.push(config_folder().join("siphon.json"));
+    // Its plugins are made by `tests/conformance/new_plugin.rs`, which checks and runs it with them.
+    files.retain(|file| !file.ends_with("plugins.json"));
     files.sort();
     files
 }
@@ -40,6 +43,7 @@ fn checked(file: &Path) -> Ran {
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
     let driver = ["amqp", "kafka", "nats"].into_iter().find(|driver| name.starts_with(driver));
     let lab = with_files(driver.map_or_else(Lab::empty, |driver| Lab::empty().with_plugin(driver)));
+    std::fs::copy(config_folder().join("examples/orders.pb"), lab.path("orders.pb")).expect("copied");
     lab.siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
 }
 
@@ -67,10 +71,30 @@ fn yaml_and_toml_say_the_same_as_json() {
     }
 }
 
+#[test]
+fn check_shows_what_a_workflow_has_inside() {
+    let ran = checked(&config_folder().join("examples/workflow.json"));
+    let expected = "\
+    [+] workflow (json, group)
+        workflow: is a pipe of its own in the place of a call
+        calls 2 backends, all at once, merged:
+        [+] POST http://127.0.0.1:8000/mails/{topic} (json)
+        [+] POST http://127.0.0.1:8000/texts/{topic} (json)
+    [+] POST http://127.0.0.1:8000/orders (json)
+";
+    assert!(ran.stdout.contains(expected), "{ran:?}");
+}
+
 /// Runs a file with a scripted backend in the place of all its hosts. Every agent must connect, and deliver an event
 /// of `topic` to all of its backends.
 #[track_caller]
 fn check_run(name: &str, agents: &[(&str, &str, &[&str])]) {
+    check_run_on(name, "{}", agents);
+}
+
+/// The same with an event of this payload.
+#[track_caller]
+fn check_run_on(name: &str, payload: &str, agents: &[(&str, &str, &[&str])]) {
     let backend = HttpBackend::start();
     let text = std::fs::read_to_string(config_folder().join("examples").join(name)).expect("the example");
     let text = ["8000", "8001", "8002"]
@@ -80,7 +104,7 @@ fn check_run(name: &str, agents: &[(&str, &str, &[&str])]) {
     lab.write(name, text);
     let mut siphon = Launch::new(&lab).config(name).start();
     for (agent, topic, paths) in agents {
-        let mut arguments = lab.arguments("publish", &["--agent", agent, "--topic", topic, "{}"]);
+        let mut arguments = lab.arguments("publish", &["--agent", agent, "--topic", topic, payload]);
         arguments[2] = name;
         let ran = lab.siphon(&arguments);
         assert_eq!(ran.status, 0, "{ran:?}");
@@ -104,6 +128,13 @@ fn the_examples_do_what_they_say() {
     check_run("http-client.json", &[("orders", "orders", &["/v1/orders"]), ("mails", "mails", &["/mails"])]);
     check_run("limits.json", &[("texts", "text.send", &["/texts"])]);
     check_run("lookup-cache.json", &[("orders", "order.created", &["/customers/search", "/orders"])]);
+    check_run(
+        "workflow.json",
+        &[("orders", "order.created", &["/customers/find", "/mails/order.created", "/texts/order.created", "/orders"])],
+    );
+    check_run("conditional.json", &[("orders", "order.created", &["/orders", "/audit"])]);
+    check_run_on("checks.json", r#"{"total": 1}"#, &[("orders", "order.created", &["/orders"])]);
+    check_run_on("json-schema.json", r#"{"id": 1}"#, &[("customers", "customer.changed", &["/customers"])]);
     check_run("max-rate.json", &[("sms", "sms.send", &["/sms"])]);
     check_run("yaml.yaml", &[("sms", "sms.send", &["/sms"])]);
     check_run("toml.toml", &[("sms", "sms.send", &["/sms"])]);

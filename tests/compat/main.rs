@@ -5,6 +5,7 @@
 mod bad_input;
 mod documents;
 mod examples;
+mod in_pipe;
 mod invoke;
 mod plugins;
 mod publish;

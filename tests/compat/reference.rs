@@ -121,3 +121,33 @@ fn a_bad_file_is_refused_for_both_its_reasons() {
     assert!(errors[1].contains("2:23: async_agent[0].backend[0].host[0]: host \"amqp://u:***@mq:5672/\" not valid"));
     assert_eq!(errors.len(), 2, "{errors:?}");
 }
+
+/// What `check` says of a file with the drivers of all brokers, in an environment that names them.
+fn checked_with_brokers(text: &str) -> Ran {
+    let lab = lab().with_plugin("kafka").with_plugin("nats");
+    let lab = lab.with_environment("KAFKA_BROKERS", "k1:9092, k2:9092");
+    checked(&lab.with_environment("NATS_SERVER_URL", "nats://nats:4222"), text)
+}
+
+#[test]
+fn publishers_of_several_brokers_load_and_those_of_no_plugin_are_refused_by_name() {
+    let mut config: Value = serde_json::from_str(&fixture("8.10-to-bus.json")).expect("JSON");
+    let ran = checked_with_brokers(&config.to_string());
+    assert_eq!(ran.status, 1, "{ran:#?}");
+    let errors: Vec<_> = ran.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{ran:#?}");
+    let said = "no plugin serves gcppubsub://; served are kafka://, nats://, rabbit://";
+    assert!(errors[0].contains("async_agent[0].backend[2]") && errors[0].contains(said), "{ran:#?}");
+    config["async_agent"][0]["backend"].as_array_mut().expect("backends").truncate(2);
+    let ran = checked_with_brokers(&config.to_string());
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:#?}");
+    assert!(ran.stdout.contains("backend/pubsub/publisher"), "{ran:#?}");
+}
+
+#[test]
+fn a_subscriber_of_a_broker_without_a_plugin_is_refused_by_name() {
+    let ran = checked_with_brokers(&fixture("8.15-puller.json"));
+    assert_eq!(ran.status, 1, "{ran:#?}");
+    let said = "subscription_url: no plugin serves awssqs://; served are kafka://, nats://, rabbit://";
+    assert!(ran.stderr.contains(said), "{ran:#?}");
+}

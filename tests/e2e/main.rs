@@ -4,6 +4,7 @@
 
 mod admin;
 mod backends;
+mod checks;
 mod delivery;
 mod exposition;
 mod files;

@@ -1,24 +1,10 @@
-//! The bench itself, as small as it gets: that it works, not what it measures.
+//! The benchmark works.
 
-use std::process::Command;
-
-use siphon_testkit::{plugins_dir, siphon_bin};
+use siphon_tests::bench_measures;
 
 use crate::broker::Broker;
 
 #[test]
 fn the_bench_measures_siphon_against_the_naive_loop() {
-    let broker = Broker::shared();
-    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
-    bench.args(["amqp", "--rounds", "1", "--events", "64", "--payload", "256", "--workers", "1", "--workers", "64"]);
-    bench.args(["--starts", "1", "--agents", "3", "--idle", "0"]).env("SIPHON_TEST_AMQP", broker.url());
-    let output = bench.env("SIPHON_TEST_BIN", siphon_bin()).env("SIPHON_TEST_PLUGINS", plugins_dir()).output();
-    let output = output.expect("the bench starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let rows: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("256 ")).collect();
-    for name in ["naive", "siphon", "ratio"] {
-        assert_eq!(rows.iter().filter(|row| row.contains(name)).count(), 2, "for 1 worker and for 64: {text}");
-    }
-    assert!(text.contains("start to first event") && text.contains("3 agent(s): all consume"), "{text}");
+    bench_measures(env!("CARGO_BIN_EXE_bench"), "amqp", ("SIPHON_TEST_AMQP", Broker::shared().url()));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use siphon_testkit::{HttpBackend, Reply};
-use siphon_tests::Lab;
+use siphon_tests::{Lab, soak_events};
 
 use crate::broker::Broker;
 use crate::lab::{agent, counts, lab};
@@ -58,4 +58,17 @@ fn a_stop_loses_nothing_and_processes_nothing_twice() {
     assert_eq!(siphon.stop(), 0);
     assert_eq!(counts(&backend), ids.into_iter().map(|id| (id, 1)).collect());
     queue.wait_for(0);
+}
+
+#[test]
+fn every_one_of_many_messages_is_processed_once() {
+    let (broker, backend, events) = (Broker::shared(), HttpBackend::start(), soak_events(20_000));
+    let (queue, ids) = (Queue::durable(&broker, "many"), ids(events));
+    queue.publish(&ids);
+    let mut siphon = lab(agent(&broker, &queue, &backend.url()), json!({"consumer": {"workers": 64}})).start();
+    backend.wait_until("all events", |log| log.requests.len() >= events);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == events);
+    assert_eq!(siphon.stop(), 0);
+    queue.wait_for(0);
+    assert_eq!(counts(&backend), ids.into_iter().map(|id| (id, 1)).collect());
 }

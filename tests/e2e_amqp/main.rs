@@ -12,5 +12,7 @@ mod outages;
 mod outcomes;
 mod proxy;
 mod queue;
+mod scaling;
 mod sharing;
+mod subscribing;
 mod tls;

@@ -114,6 +114,17 @@ impl Queue {
         });
     }
 
+    /// Publishes, and says whether a queue took it.
+    pub fn try_publish(&self, exchange: &str, key: &str, payload: &str) -> bool {
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let (exchange, properties) = (exchange.into(), BasicProperties::default());
+        self.runtime.block_on(async {
+            let sent = self.channel.basic_publish(exchange, key.into(), options, payload.as_bytes(), properties);
+            let confirmation = sent.await.expect("sent").await.expect("an answer");
+            confirmation.is_ack() && confirmation.take_message().is_none()
+        })
+    }
+
     /// Messages that wait in the queue, those not counted that somebody has and did not acknowledge.
     pub fn waiting(&self) -> u32 {
         self.waiting_in(&self.name)

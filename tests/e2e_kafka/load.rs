@@ -5,21 +5,16 @@ use std::time::Duration;
 
 use serde_json::json;
 use siphon_testkit::{HttpBackend, Reply};
+use siphon_tests::soak_events;
 
 use crate::broker::Broker;
 use crate::lab::{agent, counts, driver, lab, wait_for_all};
 use crate::topic::{Topic, ids};
 
-/// Records of the usual run; `cargo xtask soak` asks for more.
-fn many() -> usize {
-    let asked = std::env::var("SIPHON_SOAK_EVENTS").ok().filter(|text| !text.is_empty());
-    asked.map_or(20_000, |text| text.parse().expect("SIPHON_SOAK_EVENTS is a number"))
-}
-
 #[test]
 fn every_one_of_many_records_arrives_once() {
     let (broker, backend) = (Broker::shared(), HttpBackend::start());
-    let (topic, ids) = (Topic::new(&broker, "many", 8), ids(many()));
+    let (topic, ids) = (Topic::new(&broker, "many", 8), ids(soak_events(20_000)));
     topic.publish(&ids);
     let mut siphon = lab(agent(&broker, &topic, &backend.url()), json!({"consumer": {"workers": 64}})).start();
     wait_for_all(&backend, &ids);

@@ -1,5 +1,7 @@
 //! TLS, with and without a certificate of siphon's own, and logging in.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use siphon_testkit::HttpBackend;
 
@@ -39,6 +41,30 @@ fn tls_with_a_certificate_of_its_own() {
             json!({"ca_certs": [format!("{folder}/ca.pem")], "disable_system_ca_pool": true, "client_certs": [own]});
         Some(json!({"brokers": [address], "client_tls": tls}))
     });
+}
+
+/// Unsecured, as Kafka's own validator takes it where nobody has configured another.
+fn token(claims: &Value) -> String {
+    let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    format!("{}.{}.", part(&json!({"alg": "none"})), part(claims))
+}
+
+fn seconds_from_now(seconds: u64) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+    now.as_secs() + seconds
+}
+
+#[test]
+fn a_token_logs_in_from_the_configuration_and_from_a_file() {
+    let token = token(&json!({"sub": "siphon", "iat": seconds_from_now(0), "exp": seconds_from_now(600)}));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), &token).expect("written");
+    for source in [json!({"token": token}), json!({"token_file": file.path()})] {
+        check(|broker| {
+            let sasl = siphon_tests::with(json!({"mechanism": "OAUTHBEARER"}), source);
+            Some(json!({"brokers": [broker.sasl()?], "sasl": sasl}))
+        });
+    }
 }
 
 #[test]

@@ -8,13 +8,13 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use siphon_tests::eventually;
 use tokio::runtime::Runtime;
 
-use crate::broker::Broker;
+use super::broker::Broker;
 
 /// Longest time for an answer of the broker.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -142,6 +142,19 @@ impl Topic {
         (0..self.partitions).map(end).collect()
     }
 
+    /// Everything that is on the topic: key, headers and payload of each record.
+    pub fn records(&self) -> Vec<Record> {
+        let (reader, ends) = (self.reader("records"), self.ends());
+        let mut assigned = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            assigned.add_partition_offset(&self.name, partition, Offset::Beginning).expect("an offset");
+        }
+        reader.assign(&assigned).expect("assigned");
+        let total: i64 = ends.iter().sum();
+        let next = |_| record(&reader.poll(PATIENCE).expect("a record in time").expect("a record"));
+        (0..total).map(next).collect()
+    }
+
     /// Deletes the records of partition 0 before `offset`, as retention does.
     pub fn delete_before(&self, offset: i64) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
@@ -163,6 +176,16 @@ impl Topic {
             is_done.then_some(())
         });
     }
+}
+
+/// Key, headers and payload.
+pub type Record = (String, Vec<(String, String)>, String);
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).expect("text");
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(|header| (header.key.to_owned(), text(header.value))).collect();
+    (text(message.key()), headers, text(message.payload()))
 }
 
 /// `event-1` to `event-count`.

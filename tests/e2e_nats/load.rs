@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use siphon_testkit::{HttpBackend, Reply};
-use siphon_tests::Lab;
+use siphon_tests::{Lab, soak_events};
 
 use crate::lab::{agent, counts, driver, lab};
 use crate::server::shared;
@@ -62,16 +62,16 @@ fn a_stop_loses_nothing_and_processes_nothing_twice() {
 }
 
 #[test]
-fn of_twenty_thousand_events_each_is_processed_once() {
-    const EVENTS: usize = 20_000;
-    let (stream, backend, ids) = (Stream::new(&shared(), "many"), HttpBackend::start(), ids(EVENTS));
+fn every_one_of_many_events_is_processed_once() {
+    let events = soak_events(20_000);
+    let (stream, backend, ids) = (Stream::new(&shared(), "many"), HttpBackend::start(), ids(events));
     stream.publish(&ids);
     let mut siphon = lab(agent(&stream, &backend.url()), json!({"consumer": {"workers": 64}})).start();
-    backend.wait_until("all events", |log| log.requests.len() >= EVENTS);
-    siphon.wait_for_agent("orders", |agent| agent["acked"] == EVENTS);
+    backend.wait_until("all events", |log| log.requests.len() >= events);
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == events);
     stream.wait_until_done();
     assert_eq!(siphon.stop(), 0);
     assert_eq!(counts(&backend), ids.into_iter().map(|id| (id, 1)).collect());
     let delivered = stream.consumer().delivered.consumer_sequence;
-    assert_eq!(delivered, EVENTS as u64, "nothing was delivered twice");
+    assert_eq!(delivered, events as u64, "nothing was delivered twice");
 }

@@ -1,5 +1,7 @@
 //! The whole program on a real NATS server. `cargo xtask brokers run -- cargo test -p siphon-tests --test e2e_nats`
 
+mod bench;
+mod bridges;
 mod errors;
 mod examples;
 mod jwt;
@@ -9,8 +11,10 @@ mod logins;
 mod outages;
 mod outcomes;
 mod plain;
+mod scaling;
 mod server;
 mod sharing;
 mod stream;
+mod subscribing;
 mod tls;
 mod verdicts;

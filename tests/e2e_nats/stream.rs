@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{Info, pull};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::{self, Context};
 use async_nats::{ConnectOptions, HeaderMap, Message, Subscriber};
@@ -165,6 +166,19 @@ impl Stream {
     pub fn messages(&self) -> u64 {
         let stream = self.client.runtime.block_on(self.client.jetstream.get_stream(&self.name));
         stream.expect("the stream").cached_info().state.messages
+    }
+
+    /// Everything in the stream, in order.
+    pub fn stored(&self) -> Vec<StreamMessage> {
+        self.client.runtime.block_on(async {
+            let stream = self.client.jetstream.get_stream(&self.name).await.expect("the stream");
+            let last = stream.cached_info().state.last_sequence;
+            let mut stored = Vec::new();
+            for sequence in 1..=last {
+                stored.push(stream.get_raw_message(sequence).await.expect("a message"));
+            }
+            stored
+        })
     }
 
     /// Waits until nothing is waiting, and nothing unsettled.

@@ -18,6 +18,7 @@ const PLUGINS: &str = "plugins";
 #[derive(Debug)]
 pub struct Lab {
     folder: TempDir,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a command said when it ended.
@@ -43,7 +44,7 @@ impl Lab {
     ///
     /// When the system gives no folder.
     pub fn empty() -> Self {
-        let lab = Self { folder: tempfile::tempdir().expect("a folder for the test") };
+        let lab = Self { folder: tempfile::tempdir().expect("a folder for the test"), environment: Vec::new() };
         std::fs::create_dir(lab.path(PLUGINS)).expect("the folder can be written");
         lab.with_plugin("sqlite")
     }
@@ -58,6 +59,13 @@ impl Lab {
         let library = plugin_file(name);
         let link = self.path(PLUGINS).join(library.file_name().expect("a file's name"));
         std::os::unix::fs::symlink(library, link).expect("the folder can be written");
+        self
+    }
+
+    /// All commands of this lab get this variable.
+    #[must_use]
+    pub fn with_environment(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
         self
     }
 
@@ -107,6 +115,7 @@ impl Lab {
     pub fn command(&self) -> Command {
         let mut command = bare_command(&siphon_bin());
         command.current_dir(self.folder());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

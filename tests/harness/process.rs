@@ -117,7 +117,7 @@ impl<'a> Launch<'a> {
 }
 
 /// A port of loopback that nobody has now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback");
     listener.local_addr().expect("a bound socket has an address").port()
 }

@@ -19,7 +19,7 @@ pub struct Arguments {
 }
 
 /// Benches that need a broker, and which.
-const BROKERS: [(&str, &str); 1] = [("amqp", "rabbitmq")];
+const BROKERS: [(&str, &str); 3] = [("amqp", "rabbitmq"), ("kafka", "kafka"), ("nats", "nats")];
 
 pub fn task(arguments: &Arguments) -> Result<ExitCode> {
     let profile = Profile::named("dist");

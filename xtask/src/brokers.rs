@@ -154,6 +154,7 @@ fn status(instance: &Instance) -> Result<ExitCode> {
 fn run_with(run: &Run) -> Result<ExitCode> {
     let started = Started::instance(&run.instance)?;
     let mut command = Command::new(&run.command[0]);
+    cargo::forget_outer(&mut command);
     command.args(&run.command[1..]).envs(started.variables.iter().map(|(name, value)| (name, value)));
     let status = command.status().context(&format!("start {}", run.command[0]))?;
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))

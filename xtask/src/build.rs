@@ -48,7 +48,14 @@ impl Built {
 
 /// Builds the whole workspace but tasks and tests. Files in the plugin folder that are not ours are removed.
 pub fn everything(profile: &Profile) -> Result<Built> {
-    let built = build(profile, &["--workspace", "--exclude", "xtask", "--exclude", "siphon-tests"])?;
+    everything_with(profile, &[])
+}
+
+/// The same with these features, each written `PACKAGE/FEATURE`.
+pub fn everything_with(profile: &Profile, features: &[&str]) -> Result<Built> {
+    let mut selection = vec!["--workspace", "--exclude", "xtask", "--exclude", "siphon-tests"];
+    selection.extend(features.iter().flat_map(|feature| ["--features", *feature]));
+    let built = build(profile, &selection)?;
     let names = built.plugins.iter().filter_map(|plugin| plugin.library.file_name());
     remove_others(&built.folder, &names.map(ToOwned::to_owned).collect::<BTreeSet<_>>())?;
     Ok(built)

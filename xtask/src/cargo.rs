@@ -51,11 +51,17 @@ pub fn root() -> PathBuf {
 pub fn command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    forget_outer(&mut command);
+    command
+}
+
+/// Takes from the command what the outer cargo has told this task: a build script that watches it would run again, and with it
+/// everything that stands on its crate.
+pub fn forget_outer(command: &mut Command) {
     let names = std::env::vars_os().map(|(name, _)| name);
     names.filter(|name| is_inherited(&name.to_string_lossy())).for_each(|name| {
         command.env_remove(name);
     });
-    command
 }
 
 fn is_inherited(name: &str) -> bool {
@@ -122,6 +128,16 @@ mod tests {
         let cases = [("CARGO_PKG_NAME", true), ("CARGO_MANIFEST_DIR", true), ("CARGO_BIN_NAME", true)];
         let kept = [("CARGO", false), ("CARGO_HOME", false), ("CARGO_TARGET_DIR", false), ("PATH", false)];
         cases.iter().chain(&kept).for_each(|(name, expected)| assert_eq!(is_inherited(name), *expected, "{name}"));
+    }
+
+    /// Cargo has told it to this very test.
+    #[test]
+    fn a_command_forgets_what_the_outer_cargo_has_told() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "test -z \"$CARGO_PKG_NAME\""]);
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        forget_outer(&mut command);
+        run(&mut command).expect("it is gone");
     }
 
     #[test]

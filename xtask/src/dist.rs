@@ -10,6 +10,10 @@ use crate::error::{Context, Result, TaskError};
 
 /// Plugins that exist for tests.
 const NOT_SHIPPED: [&str; 1] = ["chaos"];
+/// What is inside the libraries here and comes from the system elsewhere.
+const FEATURES: [&str; 1] = ["siphon-plugin-kafka/vendored"];
+/// Libraries that a user's machine may lack, or have in another version: nothing that is shipped may ask for them.
+const NOT_EVERYWHERE: [&str; 2] = ["libssl.so", "libcrypto.so"];
 /// Files and folders of the checkout that are shipped.
 const SHIPPED: [&str; 7] =
     ["LICENSE", "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "config", "docs"];
@@ -22,7 +26,7 @@ pub struct Arguments {}
 pub fn task(_: &Arguments) -> Result<ExitCode> {
     let cargo::Metadata { target, version } = cargo::metadata()?;
     check_complete()?;
-    let built = build::everything(&Profile::named("dist"))?;
+    let built = build::everything_with(&Profile::named("dist"), &FEATURES)?;
     let parent = target.join("dist");
     let name = format!("siphon-{version}-{}", host()?);
     let folder = parent.join(&name);
@@ -55,8 +59,21 @@ fn fill(folder: &Path, built: &Built) -> Result<()> {
     fs::create_dir_all(&plugins).at("make the folder", &plugins)?;
     copy(built.binary()?, folder)?;
     let shipped = built.plugins.iter().filter(|plugin| !NOT_SHIPPED.contains(&&*plugin.folder));
-    shipped.map(|plugin| &plugin.library).try_for_each(|library| copy(library, &plugins))?;
+    for library in shipped.map(|plugin| &plugin.library) {
+        check_alone(library)?;
+        copy(library, &plugins)?;
+    }
     SHIPPED.iter().try_for_each(|name| copy(&cargo::root().join(name), folder))
+}
+
+/// A library that needs another one names it.
+fn check_alone(library: &Path) -> Result<()> {
+    let bytes = fs::read(library).at("read", library)?;
+    let needs = |name: &&str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    match NOT_EVERYWHERE.into_iter().find(needs) {
+        None => Ok(()),
+        Some(name) => Err(TaskError::new(format!("{} needs {name}, which not every machine has", library.display()))),
+    }
 }
 
 /// Copies a file, or a folder with all that is in it, into `folder`.
@@ -83,6 +100,17 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_library_that_needs_openssl_of_the_system_is_not_shipped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = folder.path().join("libx.so");
+        fs::write(&library, "\x7fELF libc.so.6").expect("written");
+        check_alone(&library).expect("it needs nothing special");
+        fs::write(&library, "\x7fELF libc.so.6\0libssl.so.3").expect("written");
+        let error = check_alone(&library).expect_err("it needs OpenSSL");
+        assert!(error.to_string().contains("libx.so needs libssl.so"), "{error}");
+    }
 
     #[test]
     fn a_folder_is_copied_with_all_that_is_in_it_but_databases() {

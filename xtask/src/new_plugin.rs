@@ -1,4 +1,4 @@
-//! `new-plugin`: a driver plugin to start from, complete and tested, outside of this workspace.
+//! `new-plugin`: a plugin to start from, complete and tested, outside of this workspace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use crate::cargo;
 use crate::error::{Context, Result, TaskError};
 
-/// Files of the new package and their texts. `{name}` and its like are filled in.
-const FILES: [(&str, &str); 7] = [
+/// Files of a new package and their texts. `{name}` and its like are filled in.
+type Files = &'static [(&'static str, &'static str)];
+
+const DRIVER: Files = &[
     ("Cargo.toml", include_str!("../templates/plugin/Cargo.toml.txt")),
     (".gitignore", include_str!("../templates/plugin/gitignore.txt")),
     ("README.md", include_str!("../templates/plugin/README.md")),
@@ -18,12 +20,54 @@ const FILES: [(&str, &str); 7] = [
     ("tests/conformance.rs", include_str!("../templates/plugin/tests/conformance.rs")),
 ];
 
-/// Write a complete, tested driver plugin to start from
+const MODIFIER: Files = &[
+    ("Cargo.toml", include_str!("../templates/modifier/Cargo.toml.txt")),
+    (".gitignore", include_str!("../templates/modifier/gitignore.txt")),
+    ("README.md", include_str!("../templates/modifier/README.md")),
+    ("siphon.json", include_str!("../templates/modifier/siphon.json")),
+    ("src/lib.rs", include_str!("../templates/modifier/src/lib.rs")),
+    ("tests/border.rs", include_str!("../templates/modifier/tests/border.rs")),
+];
+
+const HTTP_CLIENT: Files = &[
+    ("Cargo.toml", include_str!("../templates/http-client/Cargo.toml.txt")),
+    (".gitignore", include_str!("../templates/http-client/gitignore.txt")),
+    ("README.md", include_str!("../templates/http-client/README.md")),
+    ("siphon.json", include_str!("../templates/http-client/siphon.json")),
+    ("src/lib.rs", include_str!("../templates/http-client/src/lib.rs")),
+    ("tests/border.rs", include_str!("../templates/http-client/tests/border.rs")),
+];
+
+/// What a plugin is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// Takes events from a broker, and publishes to it
+    Driver,
+    /// Changes requests and replies: plugin/req-resp-modifier
+    Modifier,
+    /// Makes the calls of a backend: plugin/http-client
+    HttpClient,
+}
+
+impl Kind {
+    fn files(self) -> Files {
+        match self {
+            Self::Driver => DRIVER,
+            Self::Modifier => MODIFIER,
+            Self::HttpClient => HTTP_CLIENT,
+        }
+    }
+}
+
+/// Write a complete, tested plugin to start from
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: cargo xtask new-plugin inbox ../inbox")]
+#[command(after_help = "Example: cargo xtask new-plugin inbox ../inbox --kind driver")]
 pub struct Arguments {
-    /// The driver's name: small letters, digits and `-`; its namespace key will be `async/NAME`
+    /// The plugin's name: small letters, digits and `-`; a driver's namespace key will be `async/NAME`
     name: String,
+    /// What it is for
+    #[arg(long, value_enum, default_value_t = Kind::Driver)]
+    kind: Kind,
     /// The new folder [default: siphon-plugin-NAME beside this workspace]
     folder: Option<PathBuf>,
     /// Take siphon-sdk from this git repository instead of from this folder
@@ -36,7 +80,7 @@ pub fn task(arguments: &Arguments) -> Result<ExitCode> {
     let beside = || cargo::root().join("..").join(format!("siphon-plugin-{name}"));
     let folder = std::path::absolute(arguments.folder.clone().unwrap_or_else(beside)).context("find the folder")?;
     check_folder(&folder)?;
-    for (file, text) in FILES {
+    for (file, text) in arguments.kind.files() {
         let path = folder.join(file);
         fs::create_dir_all(path.parent().unwrap_or(&folder)).at("make the folder of", &path)?;
         fs::write(&path, filled(text, name, arguments.git.as_deref())).at("write", &path)?;
@@ -54,7 +98,7 @@ fn checked_name(name: &str) -> Result<&str> {
     match is_name && !name.ends_with('-') {
         true => Ok(name),
         false => Err(TaskError::new(format!(
-            "{name:?} is no name for a driver: it begins with a small letter and has small letters, digits and - only"
+            "{name:?} is no name for a plugin: it begins with a small letter and has small letters, digits and - only"
         ))),
     }
 }
@@ -95,7 +139,7 @@ mod tests {
     /// Lines of code of the template's driver: without blank lines and comments.
     #[test]
     fn a_minimal_source_needs_no_more_than_60_lines() {
-        let (_, text) = FILES.iter().find(|(file, _)| *file == "src/lib.rs").expect("the driver");
+        let (_, text) = DRIVER.iter().find(|(file, _)| *file == "src/lib.rs").expect("the driver");
         let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
         let lines = text.lines().filter(is_code).count();
         assert!(lines <= 60, "{lines} lines");
@@ -104,7 +148,7 @@ mod tests {
     #[test]
     fn every_place_is_filled_in() {
         for git in [None, Some("git@host:siphon")] {
-            for (file, text) in FILES {
+            for (file, text) in [DRIVER, MODIFIER, HTTP_CLIENT].concat() {
                 let text = filled(text, "in-box", git);
                 let left = ["{name}", "{label}", "{sdk}", "{testkit}", "{library}"];
                 assert!(left.iter().all(|place| !text.contains(place)), "{file}: {text}");

@@ -8,7 +8,7 @@ use crate::cargo::{self, Profile};
 use crate::error::Result;
 
 /// Test binaries that have tests under `load`, which ask `SIPHON_SOAK_EVENTS` how many events they take.
-const SOAKED: [&str; 1] = ["e2e_kafka"];
+const SOAKED: [&str; 3] = ["e2e_amqp", "e2e_kafka", "e2e_nats"];
 
 /// Run the load tests with many events, on real brokers
 #[derive(Debug, clap::Args)]

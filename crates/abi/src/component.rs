@@ -17,6 +17,12 @@ pub struct Kind(pub u32);
 impl Kind {
     pub const SOURCE: Self = Self(1);
     pub const SINK: Self = Self(2);
+    /// Changes what goes down and comes up a pipe. `keys` are the names under which `plugin/req-resp-modifier` finds it,
+    /// `table` is a [`ModifierTable`](crate::ModifierTable).
+    pub const MODIFIER: Self = Self(3);
+    /// Makes the call of an HTTP backend. `keys` are the names under which `plugin/http-client` finds it, `table` is an
+    /// [`HttpClientTable`](crate::HttpClientTable).
+    pub const HTTP_CLIENT: Self = Self(4);
 }
 
 /// In whose `extra_config` a component is found.
@@ -27,9 +33,11 @@ pub struct Level(pub u32);
 impl Level {
     pub const AGENT: Self = Self(1);
     pub const BACKEND: Self = Self(2);
+    /// Both: modifiers.
+    pub const EVERYWHERE: Self = Self(3);
 }
 
-/// What a driver does natively; the core supplies the rest. Unknown bits are ignored.
+/// What a driver does natively, the core supplying the rest; what a modifier is for. Unknown bits are ignored.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Capabilities(pub u64);
@@ -55,6 +63,10 @@ impl Capabilities {
     pub const LAG: Self = Self(1 << 7);
     /// Mends its own connection: reports LOST and CONNECTED instead of failing.
     pub const SELF_HEALING: Self = Self(1 << 8);
+    /// A modifier of requests.
+    pub const REQUESTS: Self = Self(1 << 9);
+    /// A modifier of replies.
+    pub const REPLIES: Self = Self(1 << 10);
 
     /// Whether every bit of `other` is set.
     pub const fn has(self, other: Self) -> bool {

@@ -21,6 +21,8 @@ impl ErrorKind {
     pub const UNSUPPORTED: Self = Self(5);
     /// The object was closed, or the operation was dropped unanswered.
     pub const CLOSED: Self = Self(6);
+    /// There was no answer in time; a later try may get one.
+    pub const TIMED_OUT: Self = Self(7);
 }
 
 /// An error of a driver. `path` is the place in the component's configuration (`nested.prefetch`), or empty.

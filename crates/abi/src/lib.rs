@@ -12,6 +12,7 @@
 //!
 //! `next` and `error` have one caller at a time. `settle`, `ping`, `pause` and `publish` come from any thread, concurrently.
 //! `close` is called once, `free` once and last, even when `close` never completed. Releases of items may follow `free`.
+//! The calls of modifiers and HTTP clients come from any thread, concurrently; what they were lent may be released after `free`.
 //! A completion may fire before the call that took it returns. Nobody calls across the border while holding a lock that
 //! the other side could need.
 
@@ -24,6 +25,7 @@ mod error;
 mod handshake;
 mod host;
 mod item;
+mod pipe;
 mod settle;
 mod table;
 mod value;
@@ -37,6 +39,10 @@ pub use error::{DriverError, ErrorKind, Finding, Res, Weight};
 pub use handshake::{ABI_REV, HANDSHAKE_SYMBOL, Handshake, MAGIC, UNWINDS};
 pub use host::{HostApi, LogLevel, LogRecord};
 pub use item::{Handle, Item, ItemKind, Outgoing, Terms};
+pub use pipe::{
+    Answering, Ending, Fields, HTTP_CLIENT_REV, HttpClientTable, Lent, MODIFIER_REV, ModifierTable, ReplyFlags,
+    ReplyView, RequestView, Returned,
+};
 pub use settle::{Settlement, Verdict};
 pub use table::{Next, Object, OpenArgs, Poll, SinkTable, SourceTable};
 pub use value::{Pair, Pairs, Slice};

@@ -7,9 +7,11 @@ use core::fmt::Write as _;
 use core::mem::{align_of, offset_of, size_of};
 
 use siphon_abi::{
-    ABI_REV, Capabilities, Completion, Component, Done, Doorbell, DriverError, ErrorKind, Finding, Handle, Handshake,
-    HostApi, Item, ItemKind, Kind, Level, LogLevel, LogRecord, Next, Object, OpenArgs, Outgoing, Pair, Pairs, Plugin,
-    Poll, RVec, Res, Settlement, SinkTable, Slice, SourceTable, Terms, Verdict, Weight,
+    ABI_REV, Answering, Capabilities, Completion, Component, Done, Doorbell, DriverError, Ending, ErrorKind, Fields,
+    Finding, HTTP_CLIENT_REV, Handle, Handshake, HostApi, HttpClientTable, Item, ItemKind, Kind, Lent, Level, LogLevel,
+    LogRecord, MODIFIER_REV, ModifierTable, Next, Object, OpenArgs, Outgoing, Pair, Pairs, Plugin, Poll, RVec,
+    ReplyFlags, ReplyView, RequestView, Res, Returned, Settlement, SinkTable, Slice, SourceTable, Terms, Verdict,
+    Weight,
 };
 
 /// `Name size/align field@offset …`, a line per type.
@@ -62,6 +64,19 @@ fn layouts() -> String {
         Level { 0 }
         LogLevel { 0 }
         Capabilities { 0 }
+        RequestView { method, url, query, headers, params, body }
+        ReplyView { status, flags, headers, raw, context, data }
+        Lent { request, reply, deadline_ms, owner, release }
+        Returned {
+            ending, fields, kind, status, complete, reserved, method, url, query, headers, params, body, data, message,
+            content_type, owner, release
+        }
+        Answering {}
+        ModifierTable { check, open, request, reply, free }
+        HttpClientTable { check, open, call, free }
+        ReplyFlags { 0 }
+        Ending { 0 }
+        Fields { 0 }
     }
 }
 
@@ -99,6 +114,17 @@ Kind 4/4 0@0\n\
 Level 4/4 0@0\n\
 LogLevel 4/4 0@0\n\
 Capabilities 8/8 0@0\n\
+RequestView 96/8 method@0 url@16 query@32 headers@48 params@64 body@80\n\
+ReplyView 56/8 status@0 flags@4 headers@8 raw@24 context@40 data@48\n\
+Lent 40/8 request@0 reply@8 deadline_ms@16 owner@24 release@32\n\
+Returned 184/8 ending@0 fields@4 kind@8 status@12 complete@16 reserved@20 method@24 url@40 query@56 headers@72 \
+    params@88 body@104 data@120 message@136 content_type@152 owner@168 release@176\n\
+Answering 16/8\n\
+ModifierTable 40/8 check@0 open@8 request@16 reply@24 free@32\n\
+HttpClientTable 32/8 check@0 open@8 call@16 free@24\n\
+ReplyFlags 4/4 0@0\n\
+Ending 4/4 0@0\n\
+Fields 4/4 0@0\n\
 ";
 
 #[test]
@@ -114,6 +140,8 @@ fn nothing_has_moved() {
 #[test]
 fn the_revision_of_the_committed_layout_is_the_present_one() {
     assert_eq!(ABI_REV, 1, "COMMITTED above is that of revision 1: commit the new one with its revision");
+    // What is reached through an opaque pointer has revisions of its own: what moves from `RequestView` on bumps these.
+    assert_eq!([MODIFIER_REV, HTTP_CLIENT_REV], [1, 1], "commit the new layout with its revision");
 }
 
 /// A function whose arguments change moves nothing, and is as wrong. When this does not compile: bump `ABI_REV`.
@@ -141,6 +169,22 @@ fn no_function_has_other_arguments() {
     assert_eq!((size_of_val(&source), size_of_val(&sink)), (0, 0), "they are there to be compiled");
 }
 
+/// Likewise; here `MODIFIER_REV` or `HTTP_CLIENT_REV` is bumped.
+#[test]
+fn no_function_of_the_pipe_has_other_arguments() {
+    type Check = unsafe extern "C" fn(*const OpenArgs<'_>) -> RVec<Finding>;
+    type Open = unsafe extern "C" fn(*const OpenArgs<'_>) -> Res<Object>;
+    type Call = unsafe extern "C" fn(Object, Lent, Answering);
+    type Free = unsafe extern "C" fn(Object);
+    let modifier = |table: ModifierTable| {
+        let _: (Check, Open, Call, Call, Free) = (table.check, table.open, table.request, table.reply, table.free);
+    };
+    let client = |table: HttpClientTable| {
+        let _: (Check, Open, Call, Free) = (table.check, table.open, table.call, table.free);
+    };
+    assert_eq!((size_of_val(&modifier), size_of_val(&client)), (0, 0), "they are there to be compiled");
+}
+
 /// The numbers that stand for names are as frozen as the offsets.
 #[test]
 fn no_word_has_another_number() {
@@ -150,8 +194,22 @@ fn no_word_has_another_number() {
     );
     assert_eq!([Verdict::ACK, Verdict::REQUEUE, Verdict::RETRY, Verdict::REJECT].map(|v| v.0), [1, 2, 3, 4]);
     assert_eq!([Poll::OPEN, Poll::CLOSED, Poll::FAILED].map(|p| p.0), [0, 1, 2]);
-    assert_eq!([Kind::SOURCE, Kind::SINK].map(|k| k.0), [1, 2]);
-    assert_eq!([Level::AGENT, Level::BACKEND].map(|l| l.0), [1, 2]);
+    assert_eq!([Kind::SOURCE, Kind::SINK, Kind::MODIFIER, Kind::HTTP_CLIENT].map(|k| k.0), [1, 2, 3, 4]);
+    assert_eq!([Level::AGENT, Level::BACKEND, Level::EVERYWHERE].map(|l| l.0), [1, 2, 3]);
+    assert_eq!([Ending::UNTOUCHED, Ending::CHANGED, Ending::FAILED].map(|e| e.0), [1, 2, 3]);
+    assert_eq!([ReplyFlags::NONE, ReplyFlags::COMPLETE, ReplyFlags::RAW].map(|f| f.0), [0, 1, 2]);
+    let fields = [
+        Fields::METHOD,
+        Fields::URL,
+        Fields::QUERY,
+        Fields::HEADERS,
+        Fields::PARAMS,
+        Fields::BODY,
+        Fields::STATUS,
+        Fields::DATA,
+        Fields::COMPLETE,
+    ];
+    assert_eq!(fields.map(|f| f.0), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
     assert_eq!([Weight::NOTICE, Weight::WARNING, Weight::ERROR].map(|w| w.0), [1, 2, 3]);
     let errors = [
         ErrorKind::CONFIG,
@@ -160,8 +218,9 @@ fn no_word_has_another_number() {
         ErrorKind::PANIC,
         ErrorKind::UNSUPPORTED,
         ErrorKind::CLOSED,
+        ErrorKind::TIMED_OUT,
     ];
-    assert_eq!(errors.map(|e| e.0), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(errors.map(|e| e.0), [1, 2, 3, 4, 5, 6, 7]);
     let levels = [LogLevel::ERROR, LogLevel::WARN, LogLevel::INFO, LogLevel::DEBUG, LogLevel::TRACE];
     assert_eq!(levels.map(|l| l.0), [1, 2, 3, 4, 5]);
     let bits = [
@@ -174,7 +233,9 @@ fn no_word_has_another_number() {
         Capabilities::PAUSE,
         Capabilities::LAG,
         Capabilities::SELF_HEALING,
+        Capabilities::REQUESTS,
+        Capabilities::REPLIES,
     ];
-    assert_eq!(bits.map(|b| b.0), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+    assert_eq!(bits.map(|b| b.0), [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
     assert_eq!([Terms::NONE, Terms::FAILURE_IS_FINAL].map(|t| t.0), [0, 1]);
 }

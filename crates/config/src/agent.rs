@@ -9,6 +9,7 @@ use crate::delivery;
 use crate::driver;
 use crate::model::{Agent, BackoffStrategy, Component, Delivery, Driver};
 use crate::problem::Severity;
+use crate::remarks;
 use crate::root::{Inherited, without_effect};
 use crate::section::{Field, Section};
 use crate::timing::{self, Zero};
@@ -18,6 +19,8 @@ use crate::weak;
 /// Events in the pipe at once, at most: more is a mistake, and costs memory before the first event.
 const MOST_WORKERS: i64 = 65_536;
 const SHORTEST_HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+const OWNER: backend::Owner = backend::Owner { name: "an agent", depth: 0 };
 
 /// Keys of an endpoint that do nothing on an agent.
 const WITHOUT_EFFECT: [&str; 6] =
@@ -85,13 +88,14 @@ fn read<'a>(section: Section<'a>, name: String, components: &Components<'a>, inh
     let backoff = backoff(&forms);
     let health_interval = health_interval(&forms);
     let input_headers = backend::header_names(&section);
-    let backends = backend::read_all(&section, components, inherited);
+    let backends = backend::read_all(&section, OWNER, components, inherited);
     encoding(&section);
     without_effect(&section, &WITHOUT_EFFECT);
     let path = section.path.clone();
     forms.finish();
+    let report = section.report;
     section.finish(Severity::Warning);
-    Some(Agent {
+    let agent = Agent {
         name,
         path,
         topics,
@@ -106,7 +110,9 @@ fn read<'a>(section: Section<'a>, name: String, components: &Components<'a>, inh
         components: extras.components,
         delivery: extras.delivery,
         input_headers,
-    })
+    };
+    remarks::on_rules(&agent, report);
+    Some(agent)
 }
 
 /// What an agent's `extra_config` says.

@@ -1,18 +1,19 @@
 //! One entry of an agent's `backend`.
 
 use crate::catalogue::{Kind, Level};
-use crate::client_tls;
 use crate::components::Components;
 use crate::discovery;
 use crate::host;
 use crate::model::{Backend, Component, Encoding};
 use crate::nearest;
-use crate::pattern::{canonical_header, is_token, normalised, placeholders};
+use crate::pattern::{canonical_header, is_token, normalised};
 use crate::problem::Severity;
+use crate::remarks;
 use crate::root::Inherited;
 use crate::section::{Field, Section};
 use crate::tree::Value;
 use crate::weak;
+use crate::workflow;
 
 const ENCODINGS: [(&str, Encoding); 7] = [
     ("json", Encoding::Json),
@@ -30,33 +31,6 @@ const ENCODING_NOT_HERE: &str = "yaml";
 /// Sets the method of its calls by itself.
 const GRAPHQL: &str = "backend/graphql";
 
-/// What drivers know about a message (design: the life of an event): the names of their params.
-const PARAMS: [&str; 23] = [
-    "topic",
-    "key",
-    "partition",
-    "offset",
-    "attempt",
-    "message_id",
-    "queue",
-    "exchange",
-    "routing_key",
-    "redelivered",
-    "delivery_count",
-    "correlation_id",
-    "reply_to",
-    "type",
-    "app_id",
-    "user_id",
-    "expiration",
-    "priority",
-    "subject",
-    "stream",
-    "stream_sequence",
-    "consumer",
-    "timestamp",
-];
-
 /// `input_headers`, spelt as HTTP spells them; `*` stands for all, and the empty name for none.
 pub(crate) fn header_names(section: &Section<'_>) -> Vec<String> {
     let items = section.field("input_headers").map(|field| field.items()).unwrap_or_default();
@@ -70,16 +44,31 @@ pub(crate) fn header_names(section: &Section<'_>) -> Vec<String> {
     items.iter().filter_map(name).collect()
 }
 
-/// Every backend of an agent. None at all is an error.
-pub(crate) fn read_all<'a>(agent: &Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Vec<Backend> {
-    let field = agent.field("backend");
+/// Whose backends are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner {
+    /// As part of a sentence.
+    pub name: &'static str,
+    /// How many workflows it stands in, itself included.
+    pub depth: usize,
+}
+
+/// Every backend of an agent or a workflow. None at all is an error.
+pub(crate) fn read_all<'a>(
+    section: &Section<'a>,
+    owner: Owner,
+    components: &Components<'a>,
+    inherited: &Inherited,
+) -> Vec<Backend> {
+    let field = section.field("backend");
     let entries = field.as_ref().map(entries).unwrap_or_default();
     if entries.is_empty() {
-        let at = field.map_or(agent.at, |field| field.node.at);
-        agent.report.error(at, &format!("{}.backend", agent.path), "an agent needs at least one backend");
+        let at = field.map_or(section.at, |field| field.node.at);
+        let message = format!("{} needs at least one backend", owner.name);
+        section.report.error(at, &format!("{}.backend", section.path), message);
     }
     let sections = entries.iter().filter_map(|entry| Section::open(entry.node, &entry.path, entry.report));
-    sections.map(|section| read(section, components, inherited)).collect()
+    sections.map(|section| read(section, owner, components, inherited)).collect()
 }
 
 fn entries<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
@@ -90,7 +79,7 @@ fn entries<'a>(field: &Field<'a>) -> Vec<Field<'a>> {
     entries
 }
 
-fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inherited) -> Backend {
+fn read<'a>(section: Section<'a>, owner: Owner, components: &Components<'a>, inherited: &Inherited) -> Backend {
     let found = components.read(Level::Backend, section.field("extra_config"));
     let is_http = !found.components.iter().any(|component| is_transport(components, component));
     let written = section.text("url_pattern").unwrap_or_default();
@@ -111,11 +100,10 @@ fn read<'a>(section: Section<'a>, components: &Components<'a>, inherited: &Inher
         group: section.text("group").unwrap_or_default(),
         input_headers: header_names(&section),
         input_query_strings: section.texts("input_query_strings"),
+        workflow: workflow::read(&found, owner, components, inherited),
         components: found.components,
     };
-    remark(&section, &backend);
-    remark_filters(&section, &backend);
-    remark_placeholders(&section, &backend);
+    remarks::on(&section, &backend);
     section.finish(Severity::Warning);
     backend
 }
@@ -217,71 +205,4 @@ fn mapping(section: &Section<'_>) -> Vec<(String, String)> {
         Some((entry.key.clone(), to))
     };
     entries.iter().filter_map(renamed).collect()
-}
-
-/// What is allowed and hardly meant.
-fn remark(section: &Section<'_>, backend: &Backend) {
-    for component in &backend.components {
-        match component.namespace.as_str() {
-            "backend/http" => remark_details(component, section),
-            "backend/http/client" => client_tls::remark_component(component, section.report),
-            _ => {}
-        }
-    }
-    if let Some(field) = section.field("deny")
-        && !backend.allow.is_empty()
-        && !backend.deny.is_empty()
-    {
-        field.warning("is ignored, because allow is given");
-    }
-    if let Some(field) = section.field("url_pattern")
-        && backend.url_pattern_as_written.contains("://")
-        && !backend.url_pattern_as_written.starts_with('/')
-    {
-        field.warning(format!("{} looks like a whole URL; its scheme and name belong in host", field.shown()));
-    }
-    if let Some(field) = section.field("timeout") {
-        field.read(weak::duration);
-        field.notice("has no effect in an agent's backend; consumer.timeout bounds the whole pipe");
-    }
-}
-
-fn remark_details(component: &Component, section: &Section<'_>) {
-    let Value::Map(entries) = &component.settings.value else { return };
-    let is_details = |entry: &&crate::tree::Entry| entry.key.eq_ignore_ascii_case("return_error_details");
-    let Some(entry) = entries.iter().find(is_details) else { return };
-    if entry.value.as_str().is_some_and(|name| !name.is_empty()) {
-        let path = crate::tree::join(&component.path, &entry.key);
-        let message = "makes data of a refusal: an event whose backend failed is acked";
-        section.report.warning(entry.value.at, &path, message);
-    }
-}
-
-/// Filters that stand beside operations which take their place.
-fn remark_filters(section: &Section<'_>, backend: &Backend) {
-    let proxy = backend.components.iter().find(|component| component.namespace == "proxy");
-    let operations = proxy.and_then(|proxy| proxy.settings.get("flatmap_filter"));
-    if operations.is_none_or(|operations| matches!(&operations.value, Value::List(items) if items.is_empty())) {
-        return;
-    }
-    for field in ["allow", "deny", "mapping"].into_iter().filter_map(|key| section.field(key)) {
-        field.warning("is ignored, because flatmap_filter is given");
-    }
-}
-
-/// Names that nothing may ever give a value. Scripts and drivers of others can, so they are allowed.
-fn remark_placeholders(section: &Section<'_>, backend: &Backend) {
-    let Some(field) = section.field("url_pattern") else { return };
-    for name in placeholders(&backend.url_pattern) {
-        let lower = name.to_ascii_lowercase();
-        if PARAMS.contains(&lower.as_str()) || lower.starts_with("resp") || lower.starts_with("jwt.") {
-            continue;
-        }
-        match nearest::nearest(&lower, PARAMS.iter().copied()) {
-            Some(known) => field.warning(format!("no driver gives {{{lower}}} a value; did you mean {{{known}}}?")),
-            None => field.notice(format!(
-                "{{{name}}} is no name that siphon's own drivers give; without a value it is sent as it stands"
-            )),
-        }
-    }
 }

@@ -12,8 +12,15 @@ use crate::section::Field;
 use crate::tree::{Entry, Node, Position, Value, join};
 
 /// Namespaces that are read by this crate itself.
-const OWN: [(Level, &str); 3] =
-    [(Level::Service, "telemetry/logging"), (Level::Service, "router"), (Level::Agent, "async/delivery")];
+const OWN: [(Level, &str); 4] = [
+    (Level::Service, "telemetry/logging"),
+    (Level::Service, "router"),
+    (Level::Service, "grpc"),
+    (Level::Agent, "async/delivery"),
+];
+
+/// The component whose backends are read by this crate; the rest of it is its own.
+pub(crate) const WORKFLOW: &str = "workflow";
 
 /// Namespaces of which a user wants metrics above all.
 const METRICS: [&str; 4] = ["telemetry/opentelemetry", "telemetry/metrics", "telemetry/opencensus", "telemetry/influx"];
@@ -109,6 +116,9 @@ impl<'a> Components<'a> {
 
     fn sort_out(&self, level: Level, namespace: &Namespace<'a>, path: &str, found: &mut Found<'a>) {
         let path = join(path, &namespace.entry.key);
+        if level == Level::Backend && namespace.main == WORKFLOW {
+            found.own.push((WORKFLOW, Field { node: &namespace.entry.value, path: path.clone(), report: self.report }));
+        }
         let own = OWN.iter().find(|(where_, name)| *where_ == level && *name == namespace.main);
         if let Some((_, name)) = own {
             found.own.push((name, Field { node: &namespace.entry.value, path, report: self.report }));
@@ -145,10 +155,12 @@ impl<'a> Components<'a> {
             }
             Sort::EndpointOnly => self.endpoint_only.borrow_mut().push((at, path)),
             Sort::Component => {
-                let remedy = if METRICS.contains(&known.name) {
-                    "remove it: siphon shows its metrics under /metrics, in Prometheus' format"
-                } else {
-                    "remove it or use a build that has it"
+                let remedy = match known.name {
+                    name if METRICS.contains(&name) => {
+                        "remove it: siphon shows its metrics under /metrics, in Prometheus' format"
+                    }
+                    "security/policies" => "write its policies as the expressions of validation/cel",
+                    _ => "remove it or use a build that has it",
                 };
                 self.report.error(at, &path, format!("{:?} is not in this build of siphon; {remedy}", known.name));
             }

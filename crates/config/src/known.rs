@@ -62,7 +62,7 @@ pub(crate) const KNOWN: &[Known] = &[
     component("plugin/req-resp-modifier", BOTH, &["github.com/devopsfaith/krakend/proxy/plugin"]),
     component("plugin/http-client", &[Backend], &["github.com/devopsfaith/krakend/transport/http/client/executor"]),
     component("security/policies", BOTH, &[]),
-    component("workflow", BOTH, &[]),
+    component("workflow", &[Backend], &[]),
     component("backend/amqp/consumer", &[Backend], &["github.com/devopsfaith/krakend-amqp/consume"]),
     component("backend/amqp/producer", &[Backend], &["github.com/devopsfaith/krakend-amqp/produce"]),
     component("backend/pubsub/publisher", &[Backend], &["github.com/devopsfaith/krakend-pubsub/publisher"]),

@@ -87,6 +87,8 @@ pub struct HttpSettings {
     pub client_tls: Option<Component>,
     /// How long what service discovery found counts; at least 1 s.
     pub dns_cache_ttl: Duration,
+    /// The root's `grpc`, when it has a `catalog`: the types of what `backend/grpc` calls.
+    pub grpc: Option<Component>,
 }
 
 /// One entry of `async_agent`.
@@ -202,6 +204,45 @@ pub struct Backend {
     pub input_headers: Vec<String>,
     pub input_query_strings: Vec<String>,
     pub components: Vec<Component>,
+    /// What stands inside its component `workflow`, when it has one.
+    pub workflow: Option<Workflow>,
+}
+
+/// A pipe inside a backend, in the place of its call. Its other keys are the component's.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    /// `async_agent[2].backend[0].extra_config.workflow`.
+    pub path: String,
+    /// At least one.
+    pub backends: Vec<Backend>,
+    /// Those of its own `extra_config`: components of the agent's level.
+    pub components: Vec<Component>,
+}
+
+impl Agent {
+    /// Every backend, those inside workflows too, each before what it has inside.
+    pub fn all_backends(&self) -> Vec<&Backend> {
+        let mut all = Vec::new();
+        self.backends.iter().for_each(|backend| backend.collect(&mut all));
+        all
+    }
+
+    /// Every component: the agent's own, those of all backends, and those of workflows.
+    pub fn all_components(&self) -> impl Iterator<Item = &Component> {
+        let of_backends = self.all_backends().into_iter().flat_map(|backend| {
+            let inside = backend.workflow.iter().flat_map(|workflow| &workflow.components);
+            backend.components.iter().chain(inside)
+        });
+        self.components.iter().chain(of_backends)
+    }
+}
+
+impl Backend {
+    fn collect<'b>(&'b self, all: &mut Vec<&'b Backend>) {
+        all.push(self);
+        let inside = self.workflow.iter().flat_map(|workflow| &workflow.backends);
+        inside.for_each(|backend| backend.collect(all));
+    }
 }
 
 /// `sd`: what the hosts of a backend are.

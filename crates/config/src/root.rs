@@ -8,10 +8,11 @@ use crate::client_tls;
 use crate::components::{Components, Found};
 use crate::host;
 use crate::logging;
-use crate::model::{Config, HttpSettings, PluginSettings, Service};
+use crate::model::{Component, Config, HttpSettings, PluginSettings, Service};
 use crate::problem::Severity;
-use crate::section::Section;
+use crate::section::{Field, Section};
 use crate::timing::{self, Zero};
+use crate::tree::{Entry, Node, Value, join};
 use crate::weak;
 
 /// Default of the root's `timeout`.
@@ -120,7 +121,7 @@ fn service<'a>(root: &Section<'a>, components: &Components<'a>, timeout: Duratio
         debug_endpoint: root.boolean("debug_endpoint"),
         echo_endpoint: root.boolean("echo_endpoint"),
         health_path: health_path(root, &found),
-        http: http(root),
+        http: HttpSettings { grpc: found.own("grpc").and_then(|field| grpc(&field)), ..http(root) },
         plugin: plugin(root),
         logging: found.own("telemetry/logging").and_then(|field| logging::read(&field)),
         components: found.components,
@@ -186,7 +187,29 @@ fn http(root: &Section<'_>) -> HttpSettings {
         dns_cache_ttl: timing::positive(root, "dns_cache_ttl", Zero::IsDefault)
             .filter(|ttl| *ttl >= SHORTEST_DNS_CACHE_TTL)
             .unwrap_or(DNS_CACHE_TTL),
+        grpc: None,
     }
+}
+
+/// The root's `grpc`: its catalog. What the files hold is judged by whoever calls with them.
+fn grpc(field: &Field<'_>) -> Option<Component> {
+    let section = Section::open(field.node, &field.path, field.report)?;
+    let catalog = section.field("catalog");
+    if catalog.as_ref().is_none_or(|catalog| catalog.items().is_empty()) {
+        field.report.error(section.at, &join(&field.path, "catalog"), "is missing; name files with descriptor sets");
+    }
+    let paths: Vec<Node> = catalog
+        .iter()
+        .flat_map(Field::items)
+        .filter(|item| item.read(weak::text).is_some())
+        .map(|item| item.node.clone())
+        .collect();
+    without_effect(&section, &["server"]);
+    section.finish(Severity::Warning);
+    let at = catalog?.node.at;
+    let entry = Entry { key: "catalog".into(), at, value: Node { value: Value::List(paths), at } };
+    let settings = Node { value: Value::Map(vec![entry]), at: field.node.at };
+    Some(Component { namespace: "grpc".into(), path: field.path.clone(), settings })
 }
 
 /// A number of things; 0 counts as not given.

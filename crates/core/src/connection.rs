@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, EventFailed, FailureLog};
+use siphon_telemetry::{AgentConnected, AgentDrained, AgentLost, AgentStalled, End, EventFailed, FailureLog};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-use crate::deliveries::Deliveries;
+use crate::deliveries::{Deliveries, FailedEnd};
 use crate::delivery::Reconnect;
 use crate::outage::Outage;
 use crate::plugin::{Arrival, DriverError, Event, Handle, Source, SourceEnd};
 use crate::status::age_of;
-use crate::{AgentSpec, AgentState, AgentStatus, Failure, Phase, Shutdown};
+use crate::{AgentSpec, AgentState, AgentStatus, Failure, OnDone, Phase, Shutdown};
 
 /// How long a driver may take to send the last settlements and say goodbye.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -33,6 +33,7 @@ const STALLED_NO_SOONER: Duration = Duration::from_secs(2);
 pub(crate) struct Finished {
     pub(crate) event: Event,
     pub(crate) failure: Option<Failure>,
+    pub(crate) on_done: Option<OnDone>,
     /// The connection that it came with, counted by the supervisor.
     pub(crate) epoch: u64,
 }
@@ -246,7 +247,7 @@ impl Agent {
 
     /// Settles an event that has left the pipe.
     pub(crate) fn finished(&mut self, finished: Finished) {
-        let Finished { event, failure, epoch } = finished;
+        let Finished { event, failure, on_done, epoch } = finished;
         if epoch != self.epoch {
             self.status.count_lost(1);
             self.deliveries.finished_stale();
@@ -258,6 +259,7 @@ impl Agent {
         }
         match failure {
             None => {
+                on_done.into_iter().for_each(|on_done| on_done());
                 self.status.count_acked();
                 self.status.metrics().observe_age(age_of(&event));
                 self.deliveries.succeeded(&event);
@@ -274,11 +276,18 @@ impl Agent {
         if failed.is_given_back {
             self.status.count_given_back();
         }
-        if failed.wait.is_none() {
+        let end = match failed.end {
+            FailedEnd::Waits(wait) => End::Waits(rounded(wait)),
+            FailedEnd::Rejected => End::Rejected,
+            FailedEnd::Discarded => End::Discarded,
+        };
+        if failed.end == FailedEnd::Discarded {
+            self.status.count_acked();
+        }
+        if !matches!(end, End::Waits(_)) {
             self.status.metrics().observe_age(age);
         }
-        let (attempt, wait) = (failed.attempt, failed.wait.map(rounded));
-        let line = EventFailed { event: &name, attempt, error: &failure.message, wait };
+        let line = EventFailed { event: &name, attempt: failed.attempt, error: &failure.message, end };
         self.failures.record(line, std::time::Instant::now());
     }
 

@@ -14,7 +14,7 @@ use crate::{AgentSpec, Failure};
 
 mod gone;
 
-use gone::Gone;
+pub(crate) use gone::Gone;
 
 /// Accounts of the events that one agent has taken and not settled.
 #[derive(Debug)]
@@ -48,10 +48,19 @@ enum Held {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failed {
     pub attempt: u32,
-    /// When it comes back; `None`: it was rejected.
-    pub wait: Option<Duration>,
+    pub end: FailedEnd,
     /// Whether it went back to the broker right away.
     pub is_given_back: bool,
+}
+
+/// How a failed run ended for its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailedEnd {
+    /// It comes back after this time.
+    Waits(Duration),
+    Rejected,
+    /// Acknowledged, because a check said so.
+    Discarded,
 }
 
 impl Deliveries {
@@ -114,14 +123,31 @@ impl Deliveries {
     pub(crate) fn failed(&mut self, event: Event, failure: &Failure, now: Instant, random: f64) -> Failed {
         self.running = self.running.saturating_sub(1);
         let attempt = event.attempt().unwrap_or_else(|| self.attempts.fail(identity(&event)));
-        if self.terms.has(Terms::FAILURE_IS_FINAL) && !self.gone.has(event.handle(), event.partition()) {
-            self.attempts.succeed(identity(&event)); // there is no later attempt to count
-            self.settle(event.handle(), Verdict::REJECT, Duration::ZERO);
-            return Failed { attempt, wait: None, is_given_back: true };
+        let can_dead_letter = self.capabilities.has(Capabilities::REJECT);
+        let decision = self.policy.decide(attempt, failure, can_dead_letter, random);
+        // Somebody else works by now on what is gone: nothing is final.
+        let is_gone = self.gone.has(event.handle(), event.partition());
+        let is_final = self.terms.has(Terms::FAILURE_IS_FINAL);
+        match decision {
+            Decision::Discard if !is_gone => self.end(&event, attempt, Verdict::ACK, FailedEnd::Discarded),
+            Decision::DeadLetter if !is_gone => self.end(&event, attempt, Verdict::REJECT, FailedEnd::Rejected),
+            _ if is_final && !is_gone => self.end(&event, attempt, Verdict::REJECT, FailedEnd::Rejected),
+            Decision::Retry { after } => {
+                let is_given_back = self.retry(event, after, now);
+                Failed { attempt, end: FailedEnd::Waits(after), is_given_back }
+            }
+            Decision::Discard | Decision::DeadLetter => {
+                let is_given_back = self.retry(event, Duration::ZERO, now);
+                Failed { attempt, end: FailedEnd::Waits(Duration::ZERO), is_given_back }
+            }
         }
-        let Decision::Retry { after: wait } = self.policy.decide(attempt, failure, random);
-        let is_given_back = self.retry(event, wait, now);
-        Failed { attempt, wait: Some(wait), is_given_back }
+    }
+
+    /// An event has failed for good: there is no later attempt to count.
+    fn end(&mut self, event: &Event, attempt: u32, verdict: Verdict, end: FailedEnd) -> Failed {
+        self.attempts.succeed(identity(event));
+        self.settle(event.handle(), verdict, Duration::ZERO);
+        Failed { attempt, end, is_given_back: end == FailedEnd::Rejected }
     }
 
     /// Sends a failed event on its way: with its delay where the broker can delay, else it is held, else it stays.
@@ -273,12 +299,16 @@ impl Held {
     }
 }
 
-/// What an event is recognised by when it comes again: its message id, else its topic and payload.
+/// What an event is recognised by when it comes again: its place in the log where the broker has one, else its message id,
+/// else its topic and payload.
 fn identity(event: &Event) -> u64 {
     let mut hasher = DefaultHasher::new();
-    match event.attributes().find(|(name, _)| *name == b"message_id") {
-        Some((_, id)) => id.hash(&mut hasher),
-        None => (event.topic(), &event.payload()[..]).hash(&mut hasher),
+    if let (Some(partition), Some(offset)) = (event.partition(), event.offset()) {
+        (event.topic(), partition, offset).hash(&mut hasher);
+    } else if let Some((_, id)) = event.attributes().find(|(name, _)| *name == b"message_id") {
+        id.hash(&mut hasher);
+    } else {
+        (event.topic(), &event.payload()[..]).hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -27,16 +27,27 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// What came of an event. A reply may be there beside a failure: partial data.
-#[derive(Debug)]
 pub struct Handled<R> {
     pub reply: Option<R>,
     pub failure: Option<Failure>,
+    /// Called once the event is done, before its acknowledgement goes to the driver: for what the handler took elsewhere
+    /// and must not settle before. Dropped when the event failed or comes again.
+    pub on_done: Option<OnDone>,
+}
+
+pub type OnDone = Box<dyn FnOnce() + Send>;
+
+impl<R: fmt::Debug> fmt::Debug for Handled<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reply, failure, .. } = self;
+        f.debug_struct("Handled").field("reply", reply).field("failure", failure).finish_non_exhaustive()
+    }
 }
 
 impl<R> Handled<R> {
     /// Nothing but a failure.
     pub fn failed(failure: Failure) -> Self {
-        Self { reply: None, failure: Some(failure) }
+        Self { reply: None, failure: Some(failure), on_done: None }
     }
 }
 
@@ -48,6 +59,19 @@ pub struct Failure {
     pub message: String,
     /// How long a backend asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// What whoever refused the event wants of it; `None`: the delivery policy decides.
+    pub outcome: Option<Outcome>,
+}
+
+/// What may become of a failed event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Once more, later.
+    Retry,
+    /// To where the broker keeps what failed for good. Tried again where the broker has no such place.
+    DeadLetter,
+    /// It is done with.
+    Discard,
 }
 
 /// What kind of failure, as `async/delivery` distinguishes them.
@@ -66,7 +90,7 @@ pub enum FailureKind {
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None }
+        Self { kind, message: message.into(), retry_after: None, outcome: None }
     }
 
     fn late() -> Self {

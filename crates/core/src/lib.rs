@@ -25,13 +25,16 @@ mod shutdown;
 #[forbid(unsafe_code)]
 mod status;
 #[forbid(unsafe_code)]
+mod subscription;
+#[forbid(unsafe_code)]
 mod supervisor;
 
 pub use agent::AgentSpec;
-pub use handler::{Failure, FailureKind, Handled, Handler, attempt};
+pub use handler::{Failure, FailureKind, Handled, Handler, OnDone, Outcome, attempt};
 pub use plugin::{Event, EventParts};
 pub use shards::Shards;
 pub use shutdown::{Phase, Shutdown, ShutdownHandle};
 pub use siphon_abi as abi;
 pub use status::{AgentState, AgentStatus, Snapshot};
+pub use subscription::{NotTaken, Received, Subscription};
 pub use supervisor::{AgentEnd, supervise};

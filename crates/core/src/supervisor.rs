@@ -12,7 +12,7 @@ use crate::connection::{Agent, ConnectionEnd, Finished, rounded};
 use crate::deliveries::Deliveries;
 use crate::delivery::{Next, Reconnect};
 use crate::plugin::{DriverError, Event, Source};
-use crate::{AgentSpec, AgentState, AgentStatus, Handler, Phase, Shutdown, attempt};
+use crate::{AgentSpec, AgentState, AgentStatus, Handled, Handler, Phase, Shutdown, attempt};
 
 /// How an agent ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +51,8 @@ pub async fn supervise<H: Handler>(
     let start = |event: Event, epoch: u64| {
         let handler = Arc::clone(&handler);
         async move {
-            let failure = attempt(&*handler, &event, timeout).await.failure;
-            Finished { event, failure, epoch }
+            let Handled { failure, on_done, .. } = attempt(&*handler, &event, timeout).await;
+            Finished { event, failure, on_done, epoch }
         }
     };
     let end = agent.connect_again_and_again(&start).await;

@@ -12,7 +12,8 @@ use crate::message::Request;
 use crate::stage::{Context, Stage, StageFuture, ready};
 use crate::target::Target;
 
-pub(crate) use call::{HttpCall, OnRefusal, Reading, retry_after};
+pub use call::Reading;
+pub(crate) use call::{HttpCall, OnRefusal, retry_after};
 
 /// First stage of a backend: query, method, URL and headers are set; whatever is below sees the call as it will go.
 pub(crate) struct Prepare {

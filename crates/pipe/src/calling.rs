@@ -5,10 +5,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use siphon_config::model::{self, Backend, HttpSettings};
+use siphon_config::model::{self, Agent, Backend, HttpSettings};
 use siphon_telemetry::redact;
 
-use crate::components::{Checked, problem_at};
+#[cfg(feature = "grpc")]
+use crate::components::Catalog;
+use crate::components::{Checked, Site, problem_at};
 use crate::discovery::{Discovery, Name};
 use crate::http::{Client, ClientSettings, Proxies, TlsSettings, Way};
 use crate::target::Target;
@@ -29,6 +31,8 @@ pub(crate) struct Calling {
     settings: ClientSettings,
     plain: Way,
     pub client: Arc<Client>,
+    #[cfg(feature = "grpc")]
+    catalog: Catalog,
 }
 
 impl Calling {
@@ -38,7 +42,26 @@ impl Calling {
     pub fn new(settings: ClientSettings) -> Checked<Self> {
         let plain = Way { tls: service_tls(&settings)?, ..Way::default() };
         let client = Arc::new(Client::in_way(&settings, &plain));
-        Ok(Self { settings, plain, client })
+        Ok(Self {
+            settings,
+            plain,
+            client,
+            #[cfg(feature = "grpc")]
+            catalog: Catalog::default(),
+        })
+    }
+
+    /// Where the components of `agent` stand.
+    pub fn site<'s>(&'s self, agent: &'s Agent) -> Site<'s> {
+        Site {
+            agent,
+            backend: None,
+            client: &self.client,
+            service: &self.client,
+            settings: &self.settings,
+            #[cfg(feature = "grpc")]
+            catalog: &self.catalog,
+        }
     }
 
     /// The connections of one backend: those of the agent, unless its configuration changes how they are opened.
@@ -93,7 +116,7 @@ fn at_backend(messages: Vec<String>, backend: &Backend) -> Vec<siphon_config::Pr
 }
 
 /// The service's `client_tls`, its files read.
-fn service_tls(settings: &ClientSettings) -> Checked<Option<Arc<ClientConfig>>> {
+pub(crate) fn service_tls(settings: &ClientSettings) -> Checked<Option<Arc<ClientConfig>>> {
     let Some(component) = &settings.http.client_tls else { return Ok(None) };
     let tls: TlsSettings = component.read().map_err(|problem| vec![problem])?;
     let problems =
@@ -102,6 +125,6 @@ fn service_tls(settings: &ClientSettings) -> Checked<Option<Arc<ClientConfig>>> 
 }
 
 /// Which host is asked first, so that many agents do not all begin with the same one.
-fn random() -> usize {
+pub(crate) fn random() -> usize {
     RandomState::new().build_hasher().finish() as usize
 }

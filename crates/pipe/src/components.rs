@@ -5,15 +5,25 @@
 
 mod aws;
 mod aws_sigv4;
+#[cfg(feature = "cel")]
+mod cel;
 mod circuit_breaker;
 mod client_credentials;
+pub(crate) mod conditional;
 pub(crate) mod graphql;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod http_cache;
 pub(crate) mod http_client;
 mod http_failure;
+#[cfg(feature = "json-schema")]
+mod json_schema;
 mod lambda;
 #[cfg(feature = "lua")]
 mod lua;
+#[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
+mod outcome;
+mod plugins;
 pub(crate) mod proxy;
 mod rate_limit;
 mod renewed;
@@ -21,6 +31,7 @@ pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
 mod testing;
+pub(crate) mod workflow;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,28 +40,52 @@ use siphon_config::model::{Agent, Backend, Component};
 use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
+use crate::choice::Condition;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
-use crate::http::{Below, Client, Exchange, Following, RedirectPolicy, Way};
+use crate::http::{Below, Client, ClientSettings, Exchange, Following, RedirectPolicy, Way};
 use crate::reference::Reference;
 use crate::stage::Stage;
+
+#[cfg(feature = "grpc")]
+pub(crate) use grpc::Catalog;
+use workflow::Nested;
+
+pub use outcome::dead_letters;
 
 static TABLE: &[Entry] = &[
     #[cfg(feature = "lua")]
     lua::AGENT,
+    #[cfg(feature = "cel")]
+    cel::AGENT,
+    #[cfg(feature = "json-schema")]
+    json_schema::EVENT,
+    #[cfg(feature = "json-schema")]
+    json_schema::RESPONSE_OF_AGENT,
     proxy::AGENT,
     proxy::BACKEND,
+    conditional::ENTRY,
+    plugins::AGENT,
     graphql::ENTRY,
+    plugins::BACKEND,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
     #[cfg(feature = "lua")]
     lua::BACKEND,
+    #[cfg(feature = "cel")]
+    cel::BACKEND,
+    #[cfg(feature = "json-schema")]
+    json_schema::RESPONSE_OF_BACKEND,
     http_cache::ENTRY,
     client_credentials::ENTRY,
     aws_sigv4::ENTRY,
+    plugins::CLIENT,
     http_client::ENTRY,
     http_failure::ENTRY,
     lambda::ENTRY,
+    #[cfg(feature = "grpc")]
+    grpc::ENTRY,
+    workflow::ENTRY,
     static_data::ENTRY,
     static_files::ENTRY,
 ];
@@ -94,6 +129,8 @@ pub enum Build {
     Stage(BuildStage),
     /// A change of how a backend is called over HTTP.
     Call(fn(&Component, &mut CallOptions) -> Checked<()>),
+    /// A change of how a backend's answer is judged, whoever makes the call.
+    Judge(fn(&Component, &mut CallOptions) -> Checked<()>),
     /// A change of how an agent's backends become one.
     Join(fn(&Component, &mut Joining) -> Checked<()>),
     /// A change of what a backend is among the others.
@@ -102,6 +139,18 @@ pub enum Build {
     Exchange(Layer),
     /// Takes the place of the HTTP call: the innermost stage of a backend. At most one for a backend.
     Transport(BuildTransport),
+    /// A pipe in the place of the HTTP call, built as an agent's. At most one of these and of transports for a backend.
+    Nested(BuildNested),
+    /// A stage that hands requests and replies to plugins: in a backend it stands where the table has it, of an agent
+    /// between `static` and `flatmap_filter` (pipeline.md §4).
+    Modifiers,
+}
+
+impl Build {
+    /// Whether a backend with it is not called over HTTP, and needs no host.
+    pub fn is_instead_of_http(self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Nested(_))
+    }
 }
 
 /// From configuration and the stage below to the stage around it.
@@ -109,6 +158,16 @@ pub type BuildStage = fn(&Component, &Site<'_>, Box<dyn Stage>) -> Checked<Box<d
 
 /// From configuration to what answers instead of an HTTP backend. It applies the backend's encoding and filters itself.
 pub type BuildTransport = fn(&Component, &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+/// From configuration to what is around the pipe inside a backend. Only this crate has such components.
+#[derive(Clone, Copy)]
+pub struct BuildNested(pub(crate) fn(&Component, &Site<'_>) -> Checked<Nested>);
+
+/// What answers in the place of HTTP.
+pub(crate) enum Answering {
+    Stage(Box<dyn Stage>),
+    Nested(Nested),
+}
 
 /// Where a component stands in the stack of an HTTP call; see [`Exchange`]. Of equal layers the table's order counts,
 /// the outermost first.
@@ -120,6 +179,8 @@ pub enum Layer {
     AroundHop(BuildLayer),
     /// Makes the call in its own way, in the place of redirects, hops and connections. At most one for a backend.
     Instead(BuildCaller),
+    /// A plugin does so.
+    InsteadByPlugin,
 }
 
 /// From configuration and what is below to the layer around it.
@@ -128,7 +189,7 @@ pub type BuildLayer = fn(&Component, &Site<'_>, Box<dyn Exchange>) -> Checked<Bo
 /// From configuration to what calls in its own way.
 pub type BuildCaller = fn(&Component, &Site<'_>) -> Checked<Box<dyn Exchange>>;
 
-/// Backends that are not HTTP and that this crate does not know: those of plugins.
+/// What plugins bring to a pipe: backends that are not HTTP and that this crate does not know, modifiers, HTTP clients.
 pub trait Transports {
     /// Whether one of them answers to this namespace in a backend.
     fn has(&self, namespace: &str) -> bool;
@@ -139,6 +200,20 @@ pub trait Transports {
     ///
     /// All that is wrong with the component's settings.
     fn build(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Stage>>;
+
+    /// The stage around `inner` that hands requests and replies to the modifiers which `component` names.
+    ///
+    /// # Errors
+    ///
+    /// Names that nobody registered; all that is wrong with the settings.
+    fn modify(&self, component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
+    /// The HTTP client that `component` names, for the backend of `site`.
+    ///
+    /// # Errors
+    ///
+    /// As [`modify`](Self::modify).
+    fn client(&self, component: &Component, site: &Site<'_>) -> Checked<Box<dyn Exchange>>;
 }
 
 /// No plugin brings any.
@@ -150,6 +225,14 @@ impl Transports for NoTransports {
     }
 
     fn build(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+
+    fn modify(&self, component: &Component, _: &Site<'_>, _: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        Err(vec![lacking(component)])
+    }
+
+    fn client(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Exchange>> {
         Err(vec![lacking(component)])
     }
 }
@@ -172,6 +255,11 @@ pub struct Site<'s> {
     /// The connections of the pipe as the service's settings make them, to whom else is asked. What a backend changes
     /// about its own (`client_tls`, proxy, HTTP/2) does not count there.
     pub service: &'s Arc<Client>,
+    /// The service's settings.
+    pub settings: &'s ClientSettings,
+    /// What gRPC services are called with.
+    #[cfg(feature = "grpc")]
+    pub(crate) catalog: &'s Catalog,
 }
 
 /// Something built from a configuration, or all that is wrong with it.
@@ -193,6 +281,8 @@ pub struct Joining {
     /// On the merged data, when no backend failed.
     pub(crate) flatmap: Option<Flatmap>,
     pub(crate) fixed: Option<Fixed>,
+    /// A sequence goes on after failures: that of a workflow may.
+    pub(crate) goes_on: bool,
 }
 
 /// A value of a reply that later backends may use though their `url_pattern` does not name it.
@@ -204,10 +294,12 @@ pub(crate) struct Propagated {
 }
 
 /// What a backend is among the others; the default without any component: one whose answer counts.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Part {
     /// The time limit of a shadow; `None`: no shadow.
     pub(crate) shadow: Option<Duration>,
+    /// Which events it takes; `None`: all.
+    pub(crate) condition: Option<Condition>,
     /// Whether `flatmap_filter` stands in the place of `allow`, `deny` and `mapping`.
     pub(crate) has_flatmap: bool,
 }
@@ -262,8 +354,17 @@ impl<'c> Components<'c> {
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
         self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
             Build::Stage(build) => build(component, site, inner),
-            Build::Call(_) | Build::Join(_) | Build::Part(_) | Build::Transport(_) | Build::Exchange(_) => Ok(inner),
+            Build::Modifiers if self.level == Level::Backend => self.known.transports.modify(component, site, inner),
+            _ => Ok(inner),
         })
+    }
+
+    /// Puts the agent's modifiers around `inner`, its joined backends or one of its shadows.
+    pub fn modified(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        match self.configured().find(|(entry, _)| matches!(entry.build, Build::Modifiers)) {
+            Some((_, component)) => self.known.transports.modify(component, site, inner),
+            None => Ok(inner),
+        }
     }
 
     /// What answers instead of an HTTP backend, when something is configured that does.
@@ -272,11 +373,8 @@ impl<'c> Components<'c> {
     ///
     /// What the component finds; one problem for each transport after the first, and for each layer of an HTTP call
     /// that is not made.
-    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Box<dyn Stage>>> {
-        let found = self.one(|build| match build {
-            Build::Transport(build) => Some(build),
-            _ => None,
-        })?;
+    pub fn transport(&self, site: &Site<'_>) -> Checked<Option<Answering>> {
+        let found = self.one(|build| build.is_instead_of_http().then_some(build))?;
         let is_layer = |build: Build| matches!(build, Build::Exchange(_));
         match (found, self.foreign()) {
             (None, None) => Ok(None),
@@ -285,19 +383,23 @@ impl<'c> Components<'c> {
                 Err(vec![second.problem("", &message)])
             }
             (Some((build, component)), None) => {
-                self.refuse_beside(component, is_layer)?;
-                build(component, site).map(Some)
+                self.refuse_beside(component, |build| is_layer(build) || matches!(build, Build::Call(_)))?;
+                match build {
+                    Build::Transport(build) => build(component, site).map(Answering::Stage).map(Some),
+                    Build::Nested(BuildNested(build)) => build(component, site).map(Answering::Nested).map(Some),
+                    _ => Ok(None),
+                }
             }
             (None, Some(component)) => {
                 self.refuse_beside(component, is_layer)?;
-                self.known.transports.build(component, site).map(Some)
+                self.known.transports.build(component, site).map(Answering::Stage).map(Some)
             }
         }
     }
 
     /// The namespace of what [`transport`](Self::transport) gives.
     pub fn transport_name(&self) -> Option<String> {
-        let is_transport = |entry: &Entry| matches!(entry.build, Build::Transport(_));
+        let is_transport = |entry: &Entry| entry.build.is_instead_of_http();
         let own = self.configured().find(|(entry, _)| is_transport(entry)).map(|(_, component)| component);
         own.or(self.foreign()).map(|component| component.namespace.clone())
     }
@@ -309,7 +411,8 @@ impl<'c> Components<'c> {
     /// What the components find; one problem for each caller after the first, and for each layer that it leaves out.
     pub fn exchange(&self, site: &Site<'_>, redirect: RedirectPolicy) -> Checked<Box<dyn Exchange>> {
         let found = self.one(|build| match build {
-            Build::Exchange(Layer::Instead(build)) => Some(build),
+            Build::Exchange(Layer::Instead(build)) => Some(Some(build)),
+            Build::Exchange(Layer::InsteadByPlugin) => Some(None),
             _ => None,
         })?;
         let call = match found {
@@ -317,7 +420,10 @@ impl<'c> Components<'c> {
             Some((build, component)) => {
                 let is_left_out = |build: Build| matches!(build, Build::Call(_) | Build::Exchange(Layer::AroundHop(_)));
                 self.refuse_beside(component, is_left_out)?;
-                build(component, site)?
+                match build {
+                    Some(build) => build(component, site)?,
+                    None => self.known.transports.client(component, site)?,
+                }
             }
         };
         self.configured().rev().try_fold(call, |below, (entry, component)| match entry.build {
@@ -359,7 +465,7 @@ impl<'c> Components<'c> {
     pub fn call_options(&self) -> Checked<CallOptions> {
         let mut options = CallOptions::default();
         for (entry, component) in self.configured() {
-            if let Build::Call(build) = entry.build {
+            if let Build::Call(build) | Build::Judge(build) = entry.build {
                 build(component, &mut options)?;
             }
         }

@@ -51,6 +51,13 @@ pub enum PipeError {
     /// The event cannot be made into a request.
     #[error("{reason}")]
     Invalid { reason: String },
+    /// A check of the configuration refuses the event, or what was answered.
+    #[error("{reason}")]
+    Unfit {
+        reason: String,
+        /// What the check wants of the event; `None`: the agent's delivery policy decides.
+        outcome: Option<Outcome>,
+    },
     /// A plugin's backend did not take the event: its namespace, and what the plugin says.
     #[error("{namespace}: {reason}")]
     Plugin {
@@ -58,6 +65,20 @@ pub enum PipeError {
         reason: String,
         /// Its broker could not be reached, or went away.
         is_connection: bool,
+    },
+    /// A plugin that stands in the pipe failed the event: its name, and what it says.
+    #[error("{name}: {reason}")]
+    Refused {
+        name: Arc<str>,
+        reason: String,
+        /// The status that it counts as.
+        status: Option<u16>,
+        /// What `reason` is, such as `application/json`, where the plugin says so.
+        content_type: Option<String>,
+        /// Whom it needs could not be reached, or went away.
+        is_connection: bool,
+        /// It gave no answer in time.
+        is_late: bool,
     },
     /// The backend's rate limit is used up. It was not called.
     #[error("rate limit exceded")]
@@ -101,6 +122,23 @@ pub enum PipeError {
         /// The event's time is up.
         is_late: bool,
     },
+    /// A gRPC service did not do what it was asked, or nobody knows whether it did.
+    #[error("grpc: {name} [{method}]{}", after_colon(.said))]
+    Grpc {
+        /// `NOT_FOUND`.
+        name: &'static str,
+        /// The HTTP status that stands for it.
+        status: u16,
+        /// Whether waiting can help.
+        is_temporary: bool,
+        /// `/package.Service/Method`.
+        method: Arc<str>,
+        said: String,
+        retry_after: Option<Duration>,
+    },
+    /// Every backend has a rule, and none matches.
+    #[error("no backend takes this event: no rule of backend/conditional matches, and there is no fallback")]
+    Untaken,
     #[error("no hosts available")]
     NoHosts,
     /// Service discovery found no host.
@@ -112,6 +150,16 @@ pub enum PipeError {
     /// Several backends failed, in the order of the configuration.
     #[error("{}", joined(.0))]
     Merge(Vec<PipeError>),
+}
+
+/// What a check may want of an event that it refuses; what loses least comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Once more, later.
+    Retry,
+    DeadLetter,
+    /// It is done with.
+    Discard,
 }
 
 /// What a delivery policy distinguishes.
@@ -131,7 +179,10 @@ impl PipeError {
         match self {
             Self::Status { code, .. } => FailureKind::Status(*code),
             Self::TimedOut | Self::HeadersTimedOut { .. } => FailureKind::Timeout,
-            Self::Lambda { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Lambda { status: Some(code), .. } | Self::Grpc { status: code, .. } => FailureKind::Status(*code),
+            Self::Refused { status: Some(code), .. } => FailureKind::Status(*code),
+            Self::Refused { is_late: true, .. } => FailureKind::Timeout,
+            Self::Refused { is_connection: true, .. } => FailureKind::Connect,
             Self::Script { is_late: true, .. } => FailureKind::Timeout,
             Self::Script { status: Some(code @ 100..=599), .. } => FailureKind::Status(*code),
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
@@ -139,13 +190,14 @@ impl PipeError {
                 FailureKind::Connect
             }
             Self::Decode { .. } | Self::Packing { .. } | Self::Oversized { .. } => FailureKind::Invalid,
-            Self::Invalid { .. } => FailureKind::Invalid,
+            Self::Invalid { .. } | Self::Unfit { .. } | Self::Untaken => FailureKind::Invalid,
             Self::Transport { .. } | Self::Redirect { .. } | Self::NoResponse | Self::Plugin { .. } => {
                 FailureKind::Other
             }
             // Not the backend's word on the event: no outcome of a status may give it up.
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => FailureKind::Other,
-            Self::Credential { .. } | Self::Lambda { .. } | Self::Script { .. } => FailureKind::Other,
+            Self::Credential { .. } | Self::Lambda { .. } | Self::Refused { .. } => FailureKind::Other,
+            Self::Script { .. } => FailureKind::Other,
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }
@@ -158,14 +210,25 @@ impl PipeError {
         }
     }
 
+    /// What the checks want that refused the event. Of several failures that which loses least, and only where each of
+    /// them was a check that chose.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Unfit { outcome, .. } => *outcome,
+            Self::Merge(parts) => parts.iter().map(Self::outcome).collect::<Option<Vec<_>>>()?.into_iter().min(),
+            _ => None,
+        }
+    }
+
     /// Whether waiting can help: 408, 429, 5xx, time and connections may pass on a later attempt. Of several
     /// failures one is enough.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Status { code, .. }
-            | Self::Lambda { status: Some(code), .. }
-            | Self::Script { status: Some(code), .. } => matches!(code, 408 | 429 | 500..=599),
+            Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => is_passing(*code),
+            Self::Refused { status: Some(code), .. } => is_passing(*code),
+            Self::Script { status: Some(code), .. } => is_passing(*code),
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
+            Self::Grpc { is_temporary, .. } => *is_temporary,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),
             other => {
                 matches!(other.kind(), FailureKind::Timeout | FailureKind::Connect) || other.is_broken_connection()
@@ -183,10 +246,16 @@ impl PipeError {
             Self::Status { retry_after, .. } => *retry_after,
             Self::RateLimited { retry_after } | Self::BreakerOpen { retry_after } => Some(*retry_after),
             Self::Credential { retry_after, .. } | Self::Lambda { retry_after, .. } => *retry_after,
+            Self::Grpc { retry_after, .. } => *retry_after,
             Self::Merge(parts) => parts.iter().filter_map(Self::retry_after).max(),
             _ => None,
         }
     }
+}
+
+/// A status that a later attempt may not get.
+fn is_passing(code: u16) -> bool {
+    matches!(code, 408 | 429 | 500..=599)
 }
 
 fn after_colon(text: &str) -> String {
@@ -305,6 +374,43 @@ mod tests {
         ];
         for (error, temporary) in cases {
             assert_eq!(error.is_temporary(), temporary, "{error}");
+        }
+    }
+
+    #[test]
+    fn of_several_refusals_what_loses_least_is_done_and_of_others_what_the_policy_says() {
+        let refused = |outcome| PipeError::Unfit { reason: "no".into(), outcome };
+        let (dead, gone) = (Some(Outcome::DeadLetter), Some(Outcome::Discard));
+        let cases = [
+            (vec![refused(gone), refused(dead)], dead),
+            (vec![refused(gone), refused(Some(Outcome::Retry))], Some(Outcome::Retry)),
+            (vec![refused(gone), refused(None)], None),
+            (vec![refused(gone), PipeError::TimedOut], None),
+            (vec![PipeError::Merge(vec![refused(gone)]), refused(gone)], gone),
+        ];
+        for (parts, expected) in cases {
+            assert_eq!(PipeError::Merge(parts).outcome(), expected);
+        }
+        assert_eq!((refused(dead).outcome(), PipeError::TimedOut.outcome()), (dead, None));
+        assert!(!refused(gone).is_temporary() && refused(None).kind() == FailureKind::Invalid);
+    }
+
+    #[test]
+    fn what_a_plugin_refuses_counts_as_it_says() {
+        let refused = |status, is_connection, is_late| {
+            let (name, reason) = ("tenant".into(), "no tenant".to_owned());
+            PipeError::Refused { name, reason, status, content_type: None, is_connection, is_late }
+        };
+        let cases = [
+            (refused(Some(503), false, false), FailureKind::Status(503), true),
+            (refused(Some(422), true, false), FailureKind::Status(422), false),
+            (refused(None, true, false), FailureKind::Connect, true),
+            (refused(None, false, true), FailureKind::Timeout, true),
+            (refused(None, false, false), FailureKind::Other, false),
+        ];
+        for (error, kind, is_temporary) in cases {
+            assert_eq!((error.kind(), error.is_temporary()), (kind, is_temporary), "{error:?}");
+            assert_eq!(error.to_string(), "tenant: no tenant");
         }
     }
 

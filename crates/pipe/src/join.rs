@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use siphon_config::model::{Agent, Encoding};
+use siphon_config::model::{Agent, Backend, Encoding};
 use siphon_config::problem::Problem;
 
-use crate::components::graphql;
+use crate::choice::{Choice, Condition};
 use crate::components::{Checked, Joining, Part, Propagated, problem_at};
+use crate::components::{conditional, graphql, proxy};
 use crate::fixed::WithFixed;
 use crate::flatmap::Flatmap;
 use crate::merge::Merge;
@@ -30,48 +31,68 @@ pub(crate) struct Joined {
     pub shadows: Option<Arc<Shadows>>,
 }
 
+/// Puts around a stage what the agent's plugins do.
+pub(crate) type Modified<'m> = &'m dyn Fn(Box<dyn Stage>) -> Checked<Box<dyn Stage>>;
+
 /// Puts the backends together. `members` are those of `agent`, in their order; [`check`] has found nothing.
-pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining) -> Joined {
+///
+/// # Errors
+///
+/// Those of `modified`.
+pub(crate) fn joined(agent: &Agent, members: Vec<Member>, joining: Joining, modified: Modified<'_>) -> Checked<Joined> {
     let references = references(agent, &joining);
     let (mut live, mut shadow) = (Vec::new(), Vec::new());
     for (index, Member { stage, part }) in members.into_iter().enumerate() {
         let provides = references.iter().filter(|reference| reference.backend == index).cloned().collect();
-        let step = Step { stage, provides };
+        let step = Step { stage, condition: part.condition, provides };
         match part.shadow {
             None => live.push(step),
             Some(timeout) => shadow.push((step, timeout)),
         }
     }
-    let mut stage = group(live, joining.is_sequential);
+    let mut stage = group(live, joining.is_sequential, joining.goes_on);
     if let Some(flatmap) = joining.flatmap {
         stage = Box::new(Rearranged { flatmap, inner: stage });
     }
+    stage = modified(stage)?;
     if let Some(fixed) = joining.fixed {
         stage = Box::new(WithFixed { fixed, inner: stage });
     }
     if shadow.is_empty() {
-        return Joined { stage, shadows: None };
+        return Ok(Joined { stage, shadows: None });
     }
-    let shadows = Arc::new(Shadows::new(targets(shadow, joining.is_sequential), agent.workers));
-    Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) }
+    let shadows = Arc::new(shadows(shadow, joining.is_sequential, agent.workers, modified)?);
+    Ok(Joined { stage: Box::new(Shadowed { shadows: Arc::clone(&shadows), inner: stage }), shadows: Some(shadows) })
 }
 
-/// One backend needs nothing around it.
-fn group(steps: Vec<Step>, is_sequential: bool) -> Box<dyn Stage> {
+/// One backend that takes every event needs nothing around it.
+fn group(steps: Vec<Step>, is_sequential: bool, goes_on: bool) -> Box<dyn Stage> {
     match <[_; 1]>::try_from(steps) {
-        Ok([one]) => one.stage,
-        Err(steps) if is_sequential => Box::new(Sequence { steps }),
-        Err(steps) => Box::new(Merge { parts: steps.into_iter().map(|step| step.stage).collect() }),
+        Ok([Step { stage, condition: None, .. }]) => stage,
+        Ok(one) => Box::new(Sequence { steps: one.into(), goes_on }),
+        Err(steps) if is_sequential => Box::new(Sequence { steps, goes_on }),
+        Err(steps) => {
+            let choice = Choice::new(steps.iter().map(|step| step.condition.clone()).collect());
+            Box::new(Merge { parts: steps.into_iter().map(|step| step.stage).collect(), choice })
+        }
     }
 }
 
 /// Shadows that are called at once are calls of their own; a chain of them is one, with the longest time limit.
-fn targets(shadow: Vec<(Step, Duration)>, is_sequential: bool) -> Vec<(Box<dyn Stage>, Duration)> {
-    if !is_sequential {
-        return shadow.into_iter().map(|(step, timeout)| (step.stage, timeout)).collect();
+fn shadows(
+    shadow: Vec<(Step, Duration)>,
+    is_sequential: bool,
+    workers: usize,
+    modified: Modified<'_>,
+) -> Checked<Shadows> {
+    if is_sequential {
+        let longest = shadow.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
+        let chain = group(shadow.into_iter().map(|(step, _)| step).collect(), true, false);
+        return Ok(Shadows::new(vec![(modified(chain)?, longest)], None, workers));
     }
-    let longest = shadow.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
-    vec![(group(shadow.into_iter().map(|(step, _)| step).collect(), true), longest)]
+    let choice = Choice::new(shadow.iter().map(|(step, _)| step.condition.clone()).collect());
+    let targets = shadow.into_iter().map(|(step, timeout)| Ok((modified(step.stage)?, timeout)));
+    Ok(Shadows::new(targets.collect::<Checked<_>>()?, choice, workers))
 }
 
 /// `flatmap_filter` of an agent. It does nothing to a reply that lost a part.
@@ -92,10 +113,19 @@ impl Stage for Rearranged {
     }
 }
 
+/// The backend, and those inside its workflow that know the same answers: a workflow that is no sequence has none of
+/// its own.
+fn readers(backend: &Backend) -> Vec<&Backend> {
+    let workflow = backend.workflow.as_ref().filter(|workflow| !proxy::is_sequence(&workflow.components));
+    let inside = workflow.into_iter().flat_map(|workflow| &workflow.backends);
+    std::iter::once(backend).chain(inside.flat_map(readers)).collect()
+}
+
 /// Every reference that the backends and the agent's components make, each once.
 fn references(agent: &Agent, joining: &Joining) -> Vec<Reference> {
-    let in_patterns = agent.backends.iter().flat_map(|backend| placeholders(&backend.url_pattern));
-    let in_variables = agent.backends.iter().flat_map(graphql::placeholders);
+    let backends: Vec<_> = agent.backends.iter().flat_map(readers).collect();
+    let in_patterns = backends.iter().flat_map(|backend| placeholders(&backend.url_pattern));
+    let in_variables = backends.iter().flat_map(|backend| graphql::placeholders(backend));
     let propagated = joining.propagated.iter().map(|one| one.reference.clone());
     let mut all: Vec<Reference> = in_patterns.filter_map(Reference::parse).chain(propagated).collect();
     all.extend(in_variables.filter_map(|name| Reference::parse(&name)));
@@ -105,8 +135,8 @@ fn references(agent: &Agent, joining: &Joining) -> Vec<Reference> {
 }
 
 /// What keeps the backends from working together. `parts` are those of the agent's backends; `joining` is missing where
-/// it is wrong itself.
-pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>) -> Checked<()> {
+/// it is wrong itself. With `is_nested` the agent stands for a workflow.
+pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>, is_nested: bool) -> Checked<()> {
     let mut problems = Vec::new();
     if parts.is_empty() {
         problems.push(problem_at(&agent.path, "all endpoints must have at least one backend; add one to backend"));
@@ -116,9 +146,39 @@ pub(crate) fn check(agent: &Agent, parts: &[Part], joining: Option<&Joining>) ->
         problems.push(problem_at(&format!("{}.backend", agent.path), message));
     }
     if let Some(joining) = joining {
-        problems.extend(Sources { agent, parts, is_sequential: joining.is_sequential }.check(joining));
+        problems.extend(misplaced_rules(agent, parts, joining.is_sequential));
+        let sources = Sources { agent, parts, is_sequential: joining.is_sequential };
+        problems.extend(sources.check_propagated(joining));
+        if joining.is_sequential || !is_nested {
+            problems.extend(sources.check_patterns());
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Fallbacks that stand beside another one, or, in a sequence, before a rule that they are to wait for; rules about answers
+/// that nobody has yet. Shadows and the others have theirs apart.
+fn misplaced_rules(agent: &Agent, parts: &[Part], is_sequential: bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for is_shadow in [false, true] {
+        let mut has_fallback = false;
+        for (backend, part) in agent.backends.iter().zip(parts).filter(|(_, part)| part.shadow.is_some() == is_shadow) {
+            let message = match &part.condition {
+                None => continue,
+                Some(Condition::Fallback) if !std::mem::replace(&mut has_fallback, true) => continue,
+                Some(Condition::Fallback) => "stands beside another fallback; keep one",
+                Some(rule) if rule.needs_answers() && !is_sequential => {
+                    "asks for earlier answers (resp_…), and the backends are called at once; write \"sequential\": true in proxy"
+                }
+                Some(_) if has_fallback && is_sequential => {
+                    "stands behind the fallback, which has its turn before this rule; put the fallback behind it"
+                }
+                Some(_) => continue,
+            };
+            problems.push(problem_at(&conditional::path(backend), message));
+        }
+    }
+    problems
 }
 
 /// What references can be about.
@@ -129,12 +189,21 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn check(&self, joining: &Joining) -> Vec<Problem> {
+    /// A workflow that is no sequence is left to the pipe around it: the answers are known there.
+    fn check_patterns(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, backend) in self.agent.backends.iter().enumerate() {
-            let wrong = placeholders(&backend.url_pattern).filter_map(|name| self.check_placeholder(name, index).err());
-            problems.extend(wrong.map(|message| problem_at(&format!("{}.url_pattern", backend.path), message)));
+            for reader in readers(backend) {
+                let names = placeholders(&reader.url_pattern);
+                let wrong = names.filter_map(|name| self.check_placeholder(name, index).err());
+                problems.extend(wrong.map(|message| problem_at(&format!("{}.url_pattern", reader.path), message)));
+            }
         }
+        problems
+    }
+
+    fn check_propagated(&self, joining: &Joining) -> Vec<Problem> {
+        let mut problems = Vec::new();
         for Propagated { reference, path } in &joining.propagated {
             let wrong = self.check_source(reference).and_then(|()| self.check_somebody_follows(reference.backend));
             problems.extend(wrong.err().map(|message| problem_at(path, message)));

@@ -8,10 +8,13 @@
 
 mod backend;
 mod calling;
+mod choice;
 mod components;
 mod decode;
 mod discovery;
 mod error;
+#[cfg(feature = "cel")]
+mod expression;
 mod feed;
 mod filter;
 mod fixed;
@@ -37,16 +40,19 @@ mod sequence;
 mod server;
 mod shadow;
 mod stage;
+mod taken;
 mod target;
 mod timed;
 mod xml;
 
+pub use backend::Reading;
 pub use components::{
-    Build, BuildCaller, BuildLayer, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining, Layer, Level,
-    NoTransports, Part, Site, Transports, UnknownKeys, component_table,
+    Build, BuildCaller, BuildLayer, BuildNested, BuildStage, BuildTransport, CallOptions, Checked, Entry, Joining,
+    Layer, Level, NoTransports, Part, Site, Transports, UnknownKeys, component_table, dead_letters,
 };
-pub use error::{Call, FailureKind, PipeError};
+pub use error::{Call, FailureKind, Outcome, PipeError};
 pub use json::{Fields, Items, Json, JsonError, JsonRef, Object, Text, View};
 pub use message::{Params, Reply, Request, Response};
 pub use pipe::{BackendDescription, Description, Pipe};
 pub use stage::{Context, Stage, StageFuture};
+pub use taken::{Hold, Taken};

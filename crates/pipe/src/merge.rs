@@ -6,34 +6,43 @@ use ::http::HeaderMap;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
+use crate::choice::Choice;
 use crate::error::PipeError;
 use crate::json::Json;
 use crate::message::{Reply, Request, Response};
 use crate::stage::{Context, Stage, StageFuture};
 
 /// Share of the time left that the backends get; the rest is for what comes after them.
-const PERCENT_FOR_BACKENDS: u32 = 85;
+pub(crate) const PERCENT_FOR_BACKENDS: u32 = 85;
 
 /// Calls all parts at once, each with the whole payload, and waits for all of them. A part that is not back in time
 /// counts as failed; the others' data stays.
 pub(crate) struct Merge {
     pub parts: Vec<Box<dyn Stage>>,
+    /// Which parts take an event; `None`: all. The others are no parts of it.
+    pub choice: Option<Choice>,
 }
 
 impl Stage for Merge {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
-            let context = &Context { deadline: share_of(context.deadline, Instant::now()) };
-            let calls = self.parts.iter().map(|part| in_time(part.as_ref(), request.clone(), context));
+            let context = &Context { deadline: share_of(PERCENT_FOR_BACKENDS, context.deadline, Instant::now()) };
+            let taken = match self.choice.as_ref().map(|choice| choice.of(&request)).transpose() {
+                Ok(taken) => taken,
+                Err(error) => return error.into(),
+            };
+            let is_taken = |index: usize| taken.as_ref().is_none_or(|taken| taken[index]);
+            let parts = self.parts.iter().enumerate().filter(|(index, _)| is_taken(*index));
+            let calls = parts.map(|(_, part)| in_time(part.as_ref(), request.clone(), context));
             fold(join_all(calls).await)
         })
     }
 }
 
-/// When the backends' time is up.
-pub(crate) fn share_of(deadline: Instant, now: Instant) -> Instant {
+/// When the time is up of those who get so many per cent of what is left.
+pub(crate) fn share_of(percent: u32, deadline: Instant, now: Instant) -> Instant {
     let left = deadline.saturating_duration_since(now);
-    now + left.checked_mul(PERCENT_FOR_BACKENDS).map_or(left, |share: Duration| share / 100)
+    now + left.checked_mul(percent).map_or(left, |share: Duration| share / 100)
 }
 
 /// The part's reply, or a failure when it is not there in time.
@@ -79,6 +88,11 @@ impl Merged {
             None => part,
             Some(whole) => combined(whole, part),
         });
+    }
+
+    /// What was added so far.
+    pub fn so_far(&self) -> Option<&Response> {
+        self.whole.as_ref()
     }
 
     /// Everything that was added, and the failures of the others.
@@ -226,7 +240,8 @@ mod tests {
     #[test]
     fn backends_get_85_percent_of_the_time_left() {
         let now = Instant::now();
-        let share = |millis| share_of(now + Duration::from_millis(millis), now).duration_since(now);
+        let share =
+            |millis| share_of(PERCENT_FOR_BACKENDS, now + Duration::from_millis(millis), now).duration_since(now);
         assert_eq!((share(200), share(0)), (Duration::from_millis(170), Duration::ZERO));
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::error::PipeError;
 use crate::json::{Json, Object};
+use crate::taken::Taken;
 
 /// One event on its way to a backend. Cloning copies no payload, no header and no param.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Request {
     pub params: Arc<Params>,
     /// The payload.
     pub body: Bytes,
+    /// What was taken elsewhere for this event, to be settled with its outcome.
+    pub taken: Taken,
 }
 
 impl Request {

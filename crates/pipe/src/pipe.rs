@@ -11,8 +11,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
 use crate::calling::{self, Calling};
+use crate::components::workflow::{Concurrent, Nested};
 use crate::components::{
-    Checked, Components, Known, Level, NoTransports, Part, Site, Transports, component_table, problem_at,
+    Answering, Checked, Components, Joining, Known, Level, NoTransports, Part, Site, Transports, component_table,
+    problem_at,
 };
 use crate::error::PipeError;
 use crate::http::ClientSettings;
@@ -27,7 +29,8 @@ use crate::timed::{Timed, outcome_of};
 pub struct Pipe {
     runs: Timer,
     root: Box<dyn Stage>,
-    shadows: Option<Arc<Shadows>>,
+    /// Those of the agent and of its workflows.
+    shadows: Vec<Arc<Shadows>>,
     description: Description,
 }
 
@@ -57,6 +60,8 @@ pub struct BackendDescription {
     pub is_shadow: bool,
     /// Main key and effect, outermost first.
     pub components: Vec<(&'static str, &'static str)>,
+    /// The pipe inside a backend that is a workflow.
+    pub workflow: Option<Description>,
 }
 
 impl Pipe {
@@ -110,7 +115,7 @@ impl Pipe {
 
     /// Waits for calls to shadow backends that are still under way: at most as long as their time limits.
     pub async fn finish(&self) {
-        if let Some(shadows) = &self.shadows {
+        for shadows in &self.shadows {
             shadows.finish().await;
         }
     }
@@ -118,7 +123,7 @@ impl Pipe {
     /// How many calls to shadow backends may be under way, when calls had to be left out for it since this was asked
     /// last. Said once for each time that the limit is reached.
     pub fn overrun_shadows(&self) -> Option<usize> {
-        self.shadows.as_ref().filter(|shadows| shadows.take_news()).map(|shadows| shadows.limit())
+        self.shadows.iter().find(|shadows| shadows.take_news()).map(|shadows| shadows.limit())
     }
 
     pub fn describe(&self) -> &Description {
@@ -126,54 +131,100 @@ impl Pipe {
     }
 }
 
-fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, mut metrics: PipeMetrics) -> Checked<Pipe> {
+fn assemble(agent: &Agent, settings: ClientSettings, known: Known<'_>, metrics: PipeMetrics) -> Checked<Pipe> {
     let calling = Calling::new(settings)?;
-    let site = Site { agent, backend: None, client: &calling.client, service: &calling.client };
-    let mut problems = Vec::new();
-    let mut keep = |more: Vec<Problem>| problems.extend(more);
-    let (mut members, mut backends) = (Vec::new(), Vec::new());
-    for backend in &agent.backends {
-        let stack = backend_stack(&Site { backend: Some(backend), ..site }, backend, &calling, known);
-        if let Ok((member, description)) = stack.map_err(&mut keep) {
-            members.push(Member { stage: Timed::around(member.stage, backend, &mut metrics), ..member });
-            backends.push(description);
-        }
-    }
-    let components = Components::new(known, Level::Agent, &agent.components).map_err(&mut keep).ok();
-    let joining = components.as_ref().and_then(|components| components.joining().map_err(&mut keep).ok());
-    if members.len() == agent.backends.len() {
-        let parts: Vec<_> = members.iter().map(|member| member.part).collect();
-        join::check(agent, &parts, joining.as_ref()).unwrap_or_else(&mut keep);
-    }
-    let (Some(components), Some(joining), true) = (components, joining, problems.is_empty()) else {
-        return Err(problems);
-    };
-    let is_sequential = joining.is_sequential;
-    let Joined { stage, shadows } = join::joined(agent, members, joining);
-    let root = components.wrap(&site, stage)?;
-    let description = Description { components: components.describe(), backends, is_sequential };
-    Ok(Pipe { runs: metrics.run(), root, shadows, description })
+    let mut assembly = Assembly { calling: &calling, known, metrics, shadows: Vec::new() };
+    let (root, description) = assembly.stages(agent, None)?;
+    Ok(Pipe { runs: assembly.metrics.run(), root, shadows: assembly.shadows, description })
 }
 
-fn backend_stack(
-    site: &Site<'_>,
-    backend: &Backend,
-    calling: &Calling,
-    known: Known<'_>,
-) -> Checked<(Member, BackendDescription)> {
-    let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
-    let components = Components::new(known, Level::Backend, &backend.components)?;
-    let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
-    let part = components.part(site)?;
-    let (target, call) = match components.transport(site)? {
-        Some(transport) => (Arc::new(calling::local_target(backend)?), transport),
-        None => http_call(site, backend, calling, method.clone(), &components)?,
-    };
-    let description = describe(backend, &target, &components, part);
-    let inner = components.wrap(site, call)?;
-    let headers = header_filter(&backend.input_headers);
-    let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
-    Ok((Member { stage: Box::new(Prepare { method, target, headers, query, inner }), part }, description))
+/// What the pipe of an agent and those inside its backends are built with.
+struct Assembly<'k> {
+    calling: &'k Calling,
+    known: Known<'k>,
+    metrics: PipeMetrics,
+    /// Found so far.
+    shadows: Vec<Arc<Shadows>>,
+}
+
+/// A stage and what it does.
+type Described = (Box<dyn Stage>, Description);
+
+impl Assembly<'_> {
+    /// All stages of an agent, or of the workflow that `agent` stands for.
+    fn stages(&mut self, agent: &Agent, workflow: Option<&Nested>) -> Checked<Described> {
+        let site = self.calling.site(agent);
+        let mut problems = Vec::new();
+        let (members, backends) =
+            self.members(&site, workflow).map_err(|more| problems.extend(more)).unwrap_or_default();
+        let mut keep = |more: Vec<Problem>| problems.extend(more);
+        let components = Components::new(self.known, Level::Agent, &agent.components).map_err(&mut keep).ok();
+        let joining = components.as_ref().and_then(|components| components.joining().map_err(&mut keep).ok());
+        if members.len() == agent.backends.len() {
+            let parts: Vec<_> = members.iter().map(|member| member.part.clone()).collect();
+            join::check(agent, &parts, joining.as_ref(), workflow.is_some()).unwrap_or_else(&mut keep);
+        }
+        let (Some(components), Some(joining), true) = (components, joining, problems.is_empty()) else {
+            return Err(problems);
+        };
+        let is_sequential = joining.is_sequential;
+        let joining = Joining { goes_on: workflow.is_some_and(|workflow| workflow.ignores_errors), ..joining };
+        let modified = |stage| components.modified(&site, stage);
+        let Joined { stage, shadows } = join::joined(agent, members, joining, &modified)?;
+        self.shadows.extend(shadows);
+        let description = Description { components: components.describe(), backends, is_sequential };
+        Ok((components.wrap(&site, stage)?, description))
+    }
+
+    /// The backends, or all that is wrong with them.
+    fn members(
+        &mut self,
+        site: &Site<'_>,
+        workflow: Option<&Nested>,
+    ) -> Checked<(Vec<Member>, Vec<BackendDescription>)> {
+        let (mut problems, mut built) = (Vec::new(), Vec::new());
+        for backend in &site.agent.backends {
+            let stack = self.backend_stack(&Site { backend: Some(backend), ..*site }, backend);
+            if let Ok((member, description)) = stack.map_err(|more| problems.extend(more)) {
+                let name = workflow.map_or("", |workflow| workflow.name.as_str());
+                let stage = Timed::around(member.stage, backend, name, &mut self.metrics);
+                let calls = workflow.map_or(1, |workflow| workflow.concurrent_calls);
+                built.push((Member { stage: Concurrent::of(calls, stage), ..member }, description));
+            }
+        }
+        if problems.is_empty() { Ok(built.into_iter().unzip()) } else { Err(problems) }
+    }
+
+    fn backend_stack(&mut self, site: &Site<'_>, backend: &Backend) -> Checked<(Member, BackendDescription)> {
+        let at = |key: &str, message| problem_at(&format!("{}.{key}", backend.path), message);
+        let components = Components::new(self.known, Level::Backend, &backend.components)?;
+        let method = method(&backend.method).map_err(|message| vec![at("method", message)])?;
+        let part = components.part(site)?;
+        let local = || calling::local_target(backend).map(Arc::new);
+        let (target, call, workflow) = match components.transport(site)? {
+            Some(Answering::Stage(stage)) => (local()?, stage, None),
+            Some(Answering::Nested(nested)) => {
+                let (inside, description) = self.inside(site.agent, backend, &nested)?;
+                (local()?, nested.around(inside), Some(description))
+            }
+            None => {
+                let (target, call) = http_call(site, backend, self.calling, method.clone(), &components)?;
+                (target, call, None)
+            }
+        };
+        let description = BackendDescription { workflow, ..describe(backend, &target, &components, &part) };
+        let inner = components.wrap(site, call)?;
+        let headers = header_filter(&backend.input_headers);
+        let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
+        Ok((Member { stage: Box::new(Prepare { method, target, headers, query, inner }), part }, description))
+    }
+
+    /// The pipe inside a backend.
+    fn inside(&mut self, agent: &Agent, backend: &Backend, nested: &Nested) -> Checked<Described> {
+        let lacking = || vec![problem_at(&backend.path, "its workflow has no backends; add one")];
+        let workflow = backend.workflow.as_ref().ok_or_else(lacking)?;
+        self.stages(&nested.agent(agent, workflow), Some(nested))
+    }
 }
 
 /// Where the calls of a backend go, and the stage that makes them.
@@ -196,7 +247,7 @@ fn http_call(
     Ok((Arc::clone(&target), Box::new(HttpCall { exchange, target, reading })))
 }
 
-fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: Part) -> BackendDescription {
+fn describe(backend: &Backend, target: &Target, components: &Components<'_>, part: &Part) -> BackendDescription {
     let pattern = &backend.url_pattern_as_written;
     let slash = if pattern.starts_with('/') { "" } else { "/" };
     // Who answers without a host is asked for the path alone.
@@ -210,10 +261,11 @@ fn describe(backend: &Backend, target: &Target, components: &Components<'_>, par
         filters: filters(backend, part),
         is_shadow: part.shadow.is_some(),
         components: components.describe(),
+        workflow: None,
     }
 }
 
-fn filters(backend: &Backend, part: Part) -> Vec<&'static str> {
+fn filters(backend: &Backend, part: &Part) -> Vec<&'static str> {
     let is_plain = !part.has_flatmap;
     let set = [
         ("target", !backend.target.is_empty()),

@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::choice::{Condition, Seen, Turns};
 use crate::error::PipeError;
-use crate::merge::{Merged, in_time, share_of};
-use crate::message::{Reply, Request};
+use crate::merge::{Merged, PERCENT_FOR_BACKENDS, in_time, share_of};
+use crate::message::{Reply, Request, Response};
 use crate::reference::Reference;
 use crate::stage::{Context, Stage, StageFuture};
 
 /// Calls its steps in their order, each with the whole payload, and lays their data over each other. It stops at the
-/// first failure, and at the first incomplete reply. All steps together have the share of the time that a merge has.
+/// first failure, and at the first incomplete reply. A step that does not take the event is passed over. All steps
+/// together have the share of the time that a merge has.
 pub(crate) struct Sequence {
     pub steps: Vec<Step>,
+    /// Goes on after a failure and after an incomplete reply.
+    pub goes_on: bool,
 }
 
 pub(crate) struct Step {
     pub stage: Box<dyn Stage>,
+    /// Which events it takes; `None`: all.
+    pub condition: Option<Condition>,
     /// What later steps use of this one's reply.
     pub provides: Vec<Reference>,
 }
@@ -25,7 +31,7 @@ pub(crate) struct Step {
 impl Stage for Sequence {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
-            let context = Context { deadline: share_of(context.deadline, Instant::now()) };
+            let context = Context { deadline: share_of(PERCENT_FOR_BACKENDS, context.deadline, Instant::now()) };
             self.run(self.cleaned(request), &context).await
         })
     }
@@ -35,12 +41,24 @@ impl Sequence {
     async fn run(&self, request: Request, context: &Context) -> Reply {
         let mut request = request;
         let mut merged = Merged::default();
+        let (mut turns, nothing) = (Turns::default(), Response::empty());
+        let mut errors = Vec::new();
         for step in &self.steps {
-            let reply = in_time(step.stage.as_ref(), request.clone(), context).await;
+            let earlier = merged.so_far().unwrap_or(&nothing);
+            let reply = match turns.takes(step.condition.as_ref(), &Seen::between(&request, earlier)) {
+                Ok(false) => continue,
+                Ok(true) => in_time(step.stage.as_ref(), request.clone(), context).await,
+                Err(error) => error.into(),
+            };
             let response = match (reply.response, reply.error) {
-                (_, Some(error)) => return merged.into_reply(vec![error]),
-                (None, None) => return merged.into_reply(vec![PipeError::NoResponse]),
                 (Some(response), None) => response,
+                (_, error) => {
+                    errors.push(error.unwrap_or(PipeError::NoResponse));
+                    if self.goes_on {
+                        continue;
+                    }
+                    return merged.into_reply(errors);
+                }
             };
             let is_complete = response.complete;
             for reference in step.provides.iter().filter(|_| is_complete) {
@@ -49,11 +67,12 @@ impl Sequence {
                 }
             }
             merged.add(Some(response));
-            if !is_complete {
+            if !is_complete && !self.goes_on {
                 break;
             }
         }
-        merged.into_reply(Vec::new())
+        errors.extend(turns.end().err());
+        merged.into_reply(errors)
     }
 
     /// The request without params that only replies may give: a message must not bring its own.
@@ -73,7 +92,7 @@ impl Sequence {
 mod tests {
     use super::*;
     use crate::json::Json;
-    use crate::message::{Params, Response};
+    use crate::message::Params;
     use crate::stage::ready;
     use std::time::Duration;
 
@@ -112,9 +131,10 @@ mod tests {
         let references: Vec<_> = references.iter().map(|text| Reference::parse(text).expect("a reference")).collect();
         let step = |(index, answer): (usize, &Answer)| Step {
             stage: Box::new(Scripted(*answer)),
+            condition: None,
             provides: references.iter().filter(|reference| reference.backend == index).cloned().collect(),
         };
-        let sequence = Sequence { steps: answers.iter().enumerate().map(step).collect() };
+        let sequence = Sequence { steps: answers.iter().enumerate().map(step).collect(), goes_on: false };
         let is_late = answers.iter().any(|answer| matches!(answer, Late));
         let limit = if is_late { Duration::from_millis(20) } else { Duration::from_secs(20) };
         sequence.call(request, &Context { deadline: Instant::now() + limit }).await

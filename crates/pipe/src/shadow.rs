@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::choice::Choice;
 use crate::merge::in_time;
 use crate::message::Request;
 use crate::stage::{Context, Stage, StageFuture};
@@ -25,6 +26,8 @@ const LEAST_CALLS: usize = 64;
 /// The shadows of one agent and their calls under way. Dropping it ends them.
 pub(crate) struct Shadows {
     targets: Vec<Target>,
+    /// Which of them take an event; `None`: all.
+    choice: Option<Choice>,
     limit: usize,
     calls: Mutex<JoinSet<()>>,
     /// Whether calls are being left out; ends when half of the places are free again.
@@ -40,10 +43,11 @@ struct Target {
 
 impl Shadows {
     /// For an agent with so many workers. Each target has its own time limit.
-    pub fn new(targets: Vec<(Box<dyn Stage>, Duration)>, workers: usize) -> Self {
+    pub fn new(targets: Vec<(Box<dyn Stage>, Duration)>, choice: Option<Choice>, workers: usize) -> Self {
         let targets = targets.into_iter().map(|(stage, timeout)| Target { stage: stage.into(), timeout });
         Self {
             targets: targets.collect(),
+            choice,
             limit: workers.saturating_mul(CALLS_PER_WORKER).max(LEAST_CALLS),
             calls: Mutex::default(),
             is_full: AtomicBool::new(false),
@@ -51,16 +55,23 @@ impl Shadows {
         }
     }
 
+    #[cfg(test)]
+    pub fn time_limits(&self) -> impl Iterator<Item = Duration> {
+        self.targets.iter().map(|target| target.timeout)
+    }
+
     /// Calls under way at most.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Starts a call to each shadow, on the runtime that this is called on.
+    /// Starts a call to each shadow that takes the event, on the runtime that this is called on.
     fn send(&self, request: &Request) {
+        let Ok(taken) = self.choice.as_ref().map(|choice| choice.of(request)).transpose() else { return };
+        let is_taken = |index: usize| taken.as_ref().is_none_or(|taken| taken[index]);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         while calls.try_join_next().is_some() {}
-        for target in &self.targets {
+        for (_, target) in self.targets.iter().enumerate().filter(|(index, _)| is_taken(*index)) {
             if calls.len() >= self.limit {
                 self.has_news.fetch_or(!self.is_full.swap(true, Ordering::Relaxed), Ordering::Relaxed);
                 return;
@@ -158,7 +169,7 @@ mod tests {
     }
 
     fn shadowed(target: impl Stage + 'static, timeout: Duration) -> Shadowed {
-        let shadows = Arc::new(Shadows::new(vec![(Box::new(target), timeout)], 1));
+        let shadows = Arc::new(Shadows::new(vec![(Box::new(target), timeout)], None, 1));
         Shadowed { shadows, inner: Box::new(Answers) }
     }
 
@@ -221,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_limit_grows_with_the_workers() {
-        let limit = |workers| Shadows::new(Vec::new(), workers).limit();
+        let limit = |workers| Shadows::new(Vec::new(), None, workers).limit();
         assert_eq!((limit(1), limit(100), limit(usize::MAX)), (64, 800, usize::MAX));
     }
 }

@@ -14,9 +14,17 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// The metrics call the backend by its method and its `url_pattern` as written, without secrets.
-    pub fn around(inner: Box<dyn Stage>, backend: &Backend, metrics: &mut PipeMetrics) -> Box<dyn Stage> {
-        let name = format!("{} {}", backend.method, redact::url(&backend.url_pattern_as_written));
+    /// The metrics call the backend by its method and its `url_pattern` as written, without secrets, behind the name of
+    /// the workflow that it stands in.
+    pub fn around(
+        inner: Box<dyn Stage>,
+        backend: &Backend,
+        workflow: &str,
+        metrics: &mut PipeMetrics,
+    ) -> Box<dyn Stage> {
+        let space = if workflow.is_empty() { "" } else { " " };
+        let pattern = redact::url(&backend.url_pattern_as_written);
+        let name = format!("{workflow}{space}{} {pattern}", backend.method);
         Box::new(Self { calls: metrics.backend(&name), inner })
     }
 }

@@ -5,7 +5,12 @@ mod support;
 
 use std::path::Path;
 
-use siphon_pipe::Pipe;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use siphon_config::model::Component;
+use siphon_pipe::http::{Answer, Exchange, ExchangeFuture, Outgoing};
+use siphon_pipe::{Checked, Context, Pipe, Site, Stage, Transports};
+use siphon_telemetry::metrics::PipeMetrics;
 use support::settings::config;
 use support::{Server, data, run};
 
@@ -19,6 +24,33 @@ fn examples_of(page: &str) -> Vec<&str> {
     page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
+/// Has every modifier and every client; they do nothing.
+struct AnyPlugin;
+
+impl Transports for AnyPlugin {
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn build(&self, component: &Component, _: &Site<'_>) -> Checked<Box<dyn Stage>> {
+        Err(vec![component.problem("", "is no backend of a plugin")])
+    }
+
+    fn modify(&self, _: &Component, _: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+        Ok(inner)
+    }
+
+    fn client(&self, _: &Component, _: &Site<'_>) -> Checked<Box<dyn Exchange>> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Exchange for AnyPlugin {
+    fn exchange<'a>(&'a self, call: Outgoing, _: &'a Context) -> ExchangeFuture<'a> {
+        Box::pin(async move { Ok(Answer::from_memory(&call, StatusCode::OK, HeaderMap::new(), Bytes::new())) })
+    }
+}
+
 /// Name and text of each page about a component.
 fn component_pages() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/components");
@@ -29,7 +61,8 @@ fn component_pages() -> Vec<(String, String)> {
 /// A whole file; an example that is none stands for an agent (it has `backend`), else for a backend.
 fn file(example: &str) -> String {
     if example.contains("\"async_agent\"") {
-        return example.to_owned();
+        let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/examples/orders.pb");
+        return example.replace("\"orders.pb\"", &format!("{:?}", set.display().to_string()));
     }
     let driver = r#""extra_config": {"async/sqlite": {}}"#;
     let agent = match example.contains("\"backend\"") {
@@ -60,7 +93,8 @@ fn every_page_about_a_component_has_an_example_that_makes_a_pipe() {
 #[track_caller]
 fn makes_a_pipe(example: &str) {
     let config = config(&file(example));
-    let built = Pipe::build(&config.agents[0], &config.service.http);
+    let (agent, http) = (&config.agents[0], &config.service.http);
+    let built = Pipe::build_with_plugins(agent, http, &AnyPlugin, PipeMetrics::default());
     assert!(built.is_ok(), "{example}: {:?}", built.err());
 }
 

@@ -15,8 +15,8 @@ pub struct Context {
     pub agent: String,
     /// The main key under which the configuration selected the driver.
     pub namespace: String,
-    /// What the agent listens to; may be empty. For sinks: the default topics. For [`publisher`](crate::publisher)s:
-    /// empty; the backend's `host` and `url_pattern` stand in the configuration.
+    /// What the agent listens to; may be empty. For sinks: the default topics. For [`publisher`](crate::publisher)s and
+    /// [`subscriber`](crate::subscriber)s: empty; the backend's `host` and `url_pattern` stand in the configuration.
     pub topics: Vec<String>,
     /// Messages that the agent works on at once.
     pub workers: usize,
@@ -55,6 +55,9 @@ pub trait Source: Send + 'static {
     /// How logs call it, such as `AMQP`.
     const LABEL: &'static str;
     const CAPABILITIES: Capabilities;
+    /// URL schemes that it serves under its keys, where several plugins share them; empty: all. For
+    /// [`subscriber`](crate::subscriber)s.
+    const SCHEMES: &'static [&'static str] = &[];
     /// Deserialised from the driver's object in `extra_config`; its doc comments become the schema's descriptions.
     type Config: DeserializeOwned + JsonSchema + Send + 'static;
     type Receiver: Receiver;

@@ -1,6 +1,7 @@
 //! What a plugin author imports.
 //!
-//! A driver is a configuration struct, a type that implements [`Source`] (or [`Sink`]), and one [`export_plugin!`] line.
+//! A driver is a configuration struct, a type that implements [`Source`] (or [`Sink`]), and one [`export_plugin!`] line. What
+//! changes requests and replies in a pipe is a [`Modifier`], what calls a backend in its own way an [`HttpClient`].
 //! The SDK does the rest: it owns a runtime with one thread per plugin library, stops panics at the border, sends logs to
 //! the host, keeps the ring between driver and host, and answers every completion.
 //!
@@ -59,12 +60,18 @@ pub mod export;
 #[forbid(unsafe_code)]
 mod message;
 #[forbid(unsafe_code)]
+mod pipe;
+#[forbid(unsafe_code)]
+mod pubsub;
+#[forbid(unsafe_code)]
 mod runtime;
 
 pub use driver::{Context, Receiver, Settlement, Settler, Sink, Source, Verdict, Weight, check_nothing};
 pub use error::{Error, Finding};
-pub use export::{publisher, sink, source};
+pub use export::{http_client, modifier, publisher, sink, source, subscriber};
 pub use message::{Batch, Message, OutgoingMessage};
+pub use pipe::{Answer, HttpClient, Modifier, Refusal, Reply, Request, Sides};
+pub use pubsub::{PubsubSubscription, PubsubTopic, PubsubUrl};
 pub use schemars;
 pub use siphon_abi::{Capabilities, Component};
 pub use siphon_duration::HumanDuration;

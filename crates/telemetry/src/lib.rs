@@ -23,6 +23,6 @@ pub use level::{Level, UnknownLevel, choose_level};
 pub use logs::{Format, InitError, LogSettings, LogTarget};
 pub use metrics::{AgentMetrics, AgentState, Metrics, PipeMetrics};
 pub use names::{
-    AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStalled, AgentStarted, BreakerMoved, EventFailed,
+    AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStalled, AgentStarted, BreakerMoved, End, EventFailed,
     FailureLog, Label, ScriptPrinted, ShadowsOverrun,
 };

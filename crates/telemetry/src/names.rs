@@ -137,16 +137,27 @@ pub struct EventFailed<'a> {
     /// The run of the pipe that failed; the first is 1.
     pub attempt: u32,
     pub error: &'a str,
-    /// When it comes back; `None`: never.
-    pub wait: Option<Duration>,
+    pub end: End,
+}
+
+/// What becomes of an event that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It comes back after this time.
+    Waits(Duration),
+    /// Its broker was told that it failed for good.
+    Rejected,
+    /// A check of the configuration wants nothing more of it.
+    Discarded,
 }
 
 impl EventFailed<'_> {
     pub fn emit(&self, label: &Label) {
-        let Self { event, attempt, error, wait } = *self;
-        match wait {
-            Some(wait) => log!(error, label, { attempt, ?wait, error, event, } "event failed"),
-            None => log!(error, label, { attempt, error, event, } "event failed for good"),
+        let Self { event, attempt, error, end } = *self;
+        match end {
+            End::Waits(wait) => log!(error, label, { attempt, ?wait, error, event, } "event failed"),
+            End::Rejected => log!(error, label, { attempt, error, event, } "event failed for good"),
+            End::Discarded => log!(error, label, { attempt, error, event, } "event failed and was discarded"),
         }
     }
 }
@@ -265,9 +276,11 @@ mod tests {
             AgentLost { reason: "disk full", wait: second }.emit(label);
             AgentStalled { after: second }.emit(label);
             AgentFailed { reason: "disk full", attempts: 3 }.emit(label);
-            let failed = EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", wait: Some(second / 4) };
+            let failed =
+                EventFailed { event: "a.b offset=5", attempt: 2, error: "timed out", end: End::Waits(second / 4) };
             failed.emit(label);
-            EventFailed { wait: None, ..failed }.emit(label);
+            EventFailed { end: End::Rejected, ..failed }.emit(label);
+            EventFailed { end: End::Discarded, ..failed }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 0, took: second }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 3, took: second }.emit(label);
             ShadowsOverrun { limit: 64 }.emit(label);
@@ -281,6 +294,7 @@ mod tests {
             "agent failed for good reason=\"disk full\" attempts=3",
             "event failed attempt=2 wait=250ms error=\"timed out\" event=\"a.b offset=5\"",
             "event failed for good attempt=2 error=\"timed out\" event=\"a.b offset=5\"",
+            "event failed and was discarded attempt=2 error=\"timed out\" event=\"a.b offset=5\"",
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
             "shadow backends are too slow, they miss events limit=64",
@@ -307,7 +321,7 @@ mod tests {
     #[test]
     fn thousands_of_equal_failures_are_a_few_lines_and_a_sum() {
         let start = Instant::now();
-        let failure = EventFailed { event: "a.b", attempt: 1, error: "refused", wait: Some(Duration::ZERO) };
+        let failure = EventFailed { event: "a.b", attempt: 1, error: "refused", end: End::Waits(Duration::ZERO) };
         let found = lines(|label| {
             let log = FailureLog::new(label.clone());
             (0..5_000).for_each(|_| log.record(failure, start));

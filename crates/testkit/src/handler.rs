@@ -166,7 +166,7 @@ impl Handler for ScriptedHandler {
         let step = (self.script)(&self.begin(event));
         let failure = self.follow(step).await;
         running.is_done = true;
-        Handled { reply: None, failure }
+        Handled { reply: None, failure, on_done: None }
     }
 }
 

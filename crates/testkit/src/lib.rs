@@ -1,5 +1,5 @@
 //! Doubles for tests: a fake broker behind the real plugin border, a scripted handler, an agent to run them, an HTTP
-//! backend that fails on command, the conformance suite of drivers, and where the built program and plugins are.
+//! backend that fails on command, the conformance suite of drivers, calls of modifiers and HTTP clients, and where the built program and plugins are.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod fake;
 pub mod handler;
 pub mod http;
+pub mod pipe;
 mod watched;
 
 pub use agent::{TestAgent, constant, driver, spec, spec_for};

@@ -2,8 +2,8 @@
 //!
 //! [`config`] (what an agent writes), [`uri`] and [`tls`] (where the broker is), [`connect`] and [`declare`] (getting
 //! there), [`consume`] (events out), [`settle`] with [`plan`] (verdicts in); [`outgoing`] (messages and confirmations) under
-//! [`publish`] (`siphon publish`), [`producer`] and [`pubsub`] (backends); [`error`] (what the broker says, and what to
-//! do).
+//! [`publish`] (`siphon publish`), [`producer`], [`consumer`] and [`pubsub`] (backends); [`error`] (what the broker says, and
+//! what to do).
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod arguments;
 mod config;
 mod connect;
 mod consume;
+mod consumer;
 mod declare;
 mod error;
 mod message;
@@ -40,4 +41,6 @@ siphon_sdk::export_plugin!(
     siphon_sdk::sink::<publish::Publisher>(),
     siphon_sdk::publisher::<producer::Producer>(),
     siphon_sdk::publisher::<pubsub::RabbitTopic>(),
+    siphon_sdk::subscriber::<consumer::Consumer>(),
+    siphon_sdk::subscriber::<pubsub::RabbitQueue>(),
 );

@@ -1,28 +1,19 @@
-//! `backend/pubsub/publisher` for `rabbit://EXCHANGE`: an exchange that exists, at the broker that the environment names.
+//! `backend/pubsub/publisher` for `rabbit://EXCHANGE` and `backend/pubsub/subscriber` for `rabbit://QUEUE`: both must exist, at
+//! the broker that the environment names.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use siphon_sdk::{Context, Error, Finding, OutgoingMessage, Sink};
+use siphon_sdk::{
+    Capabilities, Context, Error, Finding, OutgoingMessage, PubsubSubscription, PubsubTopic, Sink, Source,
+};
 
 use crate::LABEL;
 use crate::config::{Config, Hosts};
-use crate::connect::Link;
+use crate::connect::{Broker, Link};
+use crate::consume::Deliveries;
 use crate::outgoing::{self, Confirming, Letter, short};
+use crate::settle::Judge;
 
 /// Names the broker: `amqp://user:password@host:5672/`.
 const SERVER: &str = "RABBIT_SERVER_URL";
-
-/// What a backend writes under `backend/pubsub/publisher`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub struct Settings {
-    /// Whereto, behind the backend's first `host`: `rabbit://EXCHANGE`, with `?key_name=HEADER` for the header whose
-    /// value is the routing key. The exchange must exist.
-    pub topic_url: String,
-
-    /// What stands before `topic_url`. Default: the backend's `host`.
-    #[serde(default)]
-    pub host: Vec<String>,
-}
 
 /// An exchange, and the header that holds the routing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,23 +23,10 @@ struct Topic {
 }
 
 impl Topic {
-    fn of(settings: &Settings) -> Result<Self, String> {
-        let host = settings.host.first().map_or("", String::as_str);
-        let url =
-            if settings.topic_url.contains("://") { String::new() } else { host.to_owned() } + &settings.topic_url;
-        let rest = url.strip_prefix("rabbit://").ok_or("is no rabbit://EXCHANGE")?;
-        let (exchange, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut topic = Self { exchange: exchange.trim_matches('/').to_owned(), key_name: None };
-        if topic.exchange.is_empty() {
-            return Err("names no exchange: write rabbit://EXCHANGE".into());
-        }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("key_name", name)) if !name.is_empty() => topic.key_name = Some(name.to_owned()),
-                _ => return Err(format!("has the parameter {pair:?}: only key_name=HEADER is known")),
-            }
-        }
-        Ok(topic)
+    fn of(settings: &PubsubTopic) -> Result<Self, String> {
+        let mut url = settings.url("rabbit")?;
+        let key_name = url.take_one("key_name")?;
+        Ok(Self { exchange: url.finish("key_name=HEADER")?, key_name })
     }
 }
 
@@ -74,15 +52,15 @@ impl Sink for RabbitTopic {
         &["backend/pubsub/publisher", "github.com/devopsfaith/krakend-pubsub/publisher"];
     const LABEL: &'static str = LABEL;
     const SCHEMES: &'static [&'static str] = &["rabbit"];
-    type Config = Settings;
+    type Config = PubsubTopic;
 
-    fn check(settings: &Settings, _: &Context) -> Vec<Finding> {
+    fn check(settings: &PubsubTopic, _: &Context) -> Vec<Finding> {
         let topic = Topic::of(settings).err().map(|message| Finding::error("topic_url", message));
         let broker = broker().err().map(|message| Finding::error("", message));
         topic.into_iter().chain(broker).collect()
     }
 
-    async fn connect(settings: Settings, context: Context) -> Result<Self, Error> {
+    async fn connect(settings: PubsubTopic, context: Context) -> Result<Self, Error> {
         let topic = Topic::of(&settings).map_err(|message| Error::config("topic_url", message))?;
         let broker = broker().map_err(|message| Error::config("", message))?;
         let link = Link::open(&broker, &format!("{} publisher", context.agent)).await?;
@@ -114,24 +92,55 @@ fn letter(message: &OutgoingMessage, topic: &Topic) -> Result<Letter, Error> {
     })
 }
 
+/// A queue to take messages from.
+pub struct RabbitQueue;
+
+/// The queue at the broker that the environment names. `usual`: messages that are sent ahead.
+fn queue(settings: &PubsubSubscription, usual: usize) -> Result<Config, String> {
+    let mut url = settings.url("rabbit")?;
+    let prefetch = url.take_one("prefetch_count")?;
+    let name = url.finish("prefetch_count=NUMBER")?;
+    let prefetch_count = match prefetch {
+        Some(number) => {
+            number.parse().map_err(|_| format!("has prefetch_count={number}: write a number up to 65535"))?
+        }
+        None => u16::try_from(usual).unwrap_or(u16::MAX),
+    };
+    Ok(Config { name, prefetch_count: Some(prefetch_count), ..broker()? })
+}
+
+impl Source for RabbitQueue {
+    const KEYS: &'static [&'static str] =
+        &["backend/pubsub/subscriber", "github.com/devopsfaith/krakend-pubsub/subscriber"];
+    const LABEL: &'static str = LABEL;
+    const CAPABILITIES: Capabilities = Broker::CAPABILITIES;
+    const SCHEMES: &'static [&'static str] = &["rabbit"];
+    type Config = PubsubSubscription;
+    type Receiver = Deliveries;
+    type Settler = Judge;
+
+    fn check(settings: &PubsubSubscription, context: &Context) -> Vec<Finding> {
+        let queue = queue(settings, context.workers);
+        queue.err().map(|message| Finding::error("subscription_url", message)).into_iter().collect()
+    }
+
+    async fn connect(settings: PubsubSubscription, context: Context) -> Result<(Deliveries, Judge), Error> {
+        let queue = queue(&settings, context.workers).map_err(|message| Error::config("subscription_url", message))?;
+        let agent = format!("{} subscriber", context.agent);
+        Broker::connect(queue, Context { agent, ..context }).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(host: &str, topic_url: &str, expected: Result<(&str, Option<&str>), &str>) {
-        let topic = Topic::of(&Settings { topic_url: topic_url.into(), host: vec![host.into()] });
-        let found = topic.as_ref().map(|topic| (topic.exchange.as_str(), topic.key_name.as_deref()));
-        assert_eq!(found.map_err(String::as_str), expected);
-    }
-
     #[test]
-    fn the_url_is_the_host_and_the_topic_together() {
-        check("rabbit://", "shop", Ok(("shop", None)));
-        check("rabbit://", "shop?key_name=X-Key", Ok(("shop", Some("X-Key"))));
-        check("http://ignored", "rabbit://shop/", Ok(("shop", None)));
-        check("rabbit://", "", Err("names no exchange: write rabbit://EXCHANGE"));
-        check("rabbit://", "shop?x=1", Err("has the parameter \"x=1\": only key_name=HEADER is known"));
+    fn a_topic_is_an_exchange_and_perhaps_the_header_that_holds_the_key() {
+        let topic = |topic_url: &str| Topic::of(&PubsubTopic { topic_url: topic_url.into(), host: Vec::new() });
+        let key_name = Some("X-Key".to_owned());
+        assert_eq!(topic("rabbit://shop?key_name=X-Key"), Ok(Topic { exchange: "shop".into(), key_name }));
+        assert!(topic("rabbit://shop?x=1").unwrap_err().contains("only key_name=HEADER is known"));
     }
 
     #[test]

@@ -23,14 +23,25 @@ impl Config {
         found.extend(self.reading_findings(context));
         found.extend(self.free_findings());
         found.extend(topic_findings(&context.topics));
+        self.tried(found, context, role)
+    }
+
+    /// All that is wrong with a backend that writes; `own`: what its own keys have shown.
+    pub fn writing_findings(&self, own: Vec<Finding>, context: &Context) -> Vec<Finding> {
+        let mut found = self.cluster_findings();
+        found.extend(self.free_findings());
+        found.extend(own);
+        self.tried(found, context, Role::Producer)
+    }
+
+    /// Adds what librdkafka says, to each property by itself, then to all together.
+    fn tried(&self, found: Vec<Finding>, context: &Context, role: Role) -> Vec<Finding> {
+        let mut found = found;
         let refused: Vec<_> = self.properties(context, role).iter().filter_map(refusal).collect();
         // What was found wrong already is not told in librdkafka's words, too.
-        found.extend(
-            refused
-                .into_iter()
-                .filter(|new| !found.iter().any(|old| old.path.starts_with(&new.path)))
-                .collect::<Vec<_>>(),
-        );
+        let is_known = |new: &Finding| found.iter().any(|old| old.path.starts_with(&new.path));
+        let unknown: Vec<_> = refused.into_iter().filter(|new| !is_known(new)).collect();
+        found.extend(unknown);
         if !found.iter().any(|finding| finding.weight == Weight::ERROR) {
             found.extend(self.trial(context, role));
         }
@@ -204,16 +215,16 @@ fn topic_findings(topics: &[String]) -> Vec<Finding> {
     if topics.is_empty() {
         return vec![Finding::error("", "the agent has no topic: name it in `consumer.topic`")];
     }
+    let wrong = topics.iter().filter(|topic| !is_regex(topic)).filter_map(|topic| fault_of_topic(topic));
+    wrong.map(|fault| Finding::error("", format!("{fault}; a regular expression begins with ^"))).collect()
+}
+
+/// Why a text is no name of a topic.
+pub fn fault_of_topic(topic: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let is_name = |topic: &String| !topic.is_empty() && topic.len() <= LONGEST_TOPIC && topic.bytes().all(is_plain);
-    let wrong = topics.iter().filter(|topic| !is_regex(topic) && !is_name(topic));
-    let message = |topic: &String| {
-        format!(
-            "{topic:?} is no name of a topic (letters, digits, `.`, `_`, `-`; up to {LONGEST_TOPIC}); a regular expression \
-             begins with ^"
-        )
-    };
-    wrong.map(|topic| Finding::error("", message(topic))).collect()
+    let is_name = !topic.is_empty() && topic.len() <= LONGEST_TOPIC && topic.bytes().all(is_plain);
+    let allowed = format!("(letters, digits, `.`, `_`, `-`; up to {LONGEST_TOPIC})");
+    (!is_name).then(|| format!("{topic:?} is no name of a topic {allowed}"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use siphon_sdk::{Context, HumanDuration};
 use crate::sasl::Sasl;
 use crate::start::Start;
 use crate::tls::TlsSettings;
+use crate::token::TokenSource;
+use crate::writing::Writing;
 
 /// Records of a Kafka cluster, read as a member of a consumer group. The agent's topic is a topic's name, a list of names,
 /// or `^` and a regular expression.
@@ -46,6 +48,10 @@ pub struct Config {
     /// Properties of librdkafka by their own names, such as `{"fetch.wait.max.ms": 100}`, for what no other key says.
     #[serde(default)]
     pub librdkafka: Map<String, Value>,
+
+    /// How a backend writes; agents have no key for it.
+    #[serde(skip)]
+    pub writing: Option<Writing>,
 }
 
 /// Where the brokers are.
@@ -153,7 +159,54 @@ impl Default for Group {
 /// The assignment strategy that librdkafka has for KrakenD's `sticky`.
 pub const STICKY: &str = "cooperative-sticky";
 
+impl Cluster {
+    /// Brokers that are talked to in the clear and without a login.
+    pub fn at(brokers: &[&str]) -> Self {
+        Self {
+            brokers: brokers.iter().map(|broker| (*broker).to_owned()).collect(),
+            client_id: client_id(),
+            rack_id: String::new(),
+            client_tls: None,
+            sasl: None,
+            dial_timeout: thirty_seconds(),
+            read_timeout: thirty_seconds(),
+            write_timeout: thirty_seconds(),
+            keep_alive: HumanDuration::default(),
+            channel_buffer_size: None,
+            metadata_retry_backoff: metadata_retry_backoff(),
+            metadata_retry_max: None,
+        }
+    }
+}
+
+impl Cluster {
+    /// Where the tokens of the login come from, if it has any.
+    pub fn tokens(&self) -> Option<TokenSource> {
+        self.sasl.as_ref().and_then(Sasl::tokens)
+    }
+}
+
 impl Config {
+    /// The same as the settings of an agent, for a backend that writes.
+    pub fn writing(cluster: Cluster, writing: Writing, librdkafka: Map<String, Value>) -> Self {
+        Self { writing: Some(writing), ..Self::reading(cluster, Group::default(), librdkafka) }
+    }
+
+    /// The same for one that reads.
+    pub fn reading(cluster: Cluster, group: Group, librdkafka: Map<String, Value>) -> Self {
+        Self {
+            cluster,
+            group,
+            group_id: None,
+            key_meta: None,
+            start: Start::default(),
+            window: window(),
+            commit_interval: commit_interval(),
+            librdkafka,
+            writing: None,
+        }
+    }
+
     /// The group's name in any of its spellings, with its path.
     pub fn group_ids(&self) -> Vec<(&'static str, &str)> {
         let spellings =

@@ -45,7 +45,8 @@ impl Source for Group {
     async fn connect(config: Config, context: Context) -> Result<(Records, Verdicts), Error> {
         let wake = Arc::new(Notify::new());
         let client = config.client(&context, Role::Consumer)?;
-        let mut client: Client = client.create_with_context(Watcher::default()).map_err(not_created)?;
+        let mut client: Client =
+            client.create_with_context(Watcher::with_tokens(config.cluster.tokens())).map_err(not_created)?;
         let ring = Arc::clone(&wake);
         client.set_nonempty_callback(move || ring.notify_one());
         let named = context.topics.iter().find(|topic| !is_regex(topic));

@@ -34,6 +34,9 @@ fn what_to_do(config: &Config, trouble: &str) -> &'static str {
     if has("wrong version number") || has_tls && has("ssl handshake failed: disconnected") {
         return "it does not speak TLS on this port; correct the port, or remove cluster.client_tls";
     }
+    if has("token of cluster.sasl") {
+        return "there is no token to log in with; see cluster.sasl.token and token_file";
+    }
     if has("authentication") || has("sasl") && !has("disconnected") {
         return "it refuses the login; correct cluster.sasl, or give the user its rights";
     }

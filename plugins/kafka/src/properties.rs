@@ -10,6 +10,7 @@ use serde_json::Value;
 use siphon_sdk::{Context, Error, HumanDuration};
 
 use crate::config::Config;
+use crate::writing::Writing;
 
 /// One property, and the key of the configuration that it comes from.
 #[derive(Debug, PartialEq)]
@@ -49,7 +50,7 @@ const FIXED: [(&str, &str, Role); 9] = [
 ];
 
 /// What suits siphon; `librdkafka` may change it.
-const USUAL: [(&str, &str, Role); 4] = [
+const USUAL: [(&str, &str, Role); 5] = [
     // For each partition: siphon reads them one by one, and only as fast as the pipe is.
     ("queued.max.messages.kbytes", "1024", Role::Consumer),
     // A full queue is looked at again after this time. librdkafka's second would starve a fast pipe.
@@ -58,6 +59,8 @@ const USUAL: [(&str, &str, Role); 4] = [
     ("topic.metadata.refresh.interval.ms", "30000", Role::Consumer),
     // A topic that is not there after that time is missing, not just created. librdkafka's 30 s are those of the confirmation.
     ("topic.metadata.propagation.max.ms", "5000", Role::Producer),
+    // All that waits is handed over at once: librdkafka's 5 ms for more to come would be latency for nothing.
+    ("linger.ms", "1", Role::Producer),
 ];
 
 /// Properties that have a key of their own, or that would undo what siphon promises.
@@ -109,6 +112,9 @@ impl Config {
         all.extend(self.cluster_properties());
         if role == Role::Consumer {
             all.extend(self.group_properties(context));
+        }
+        if role == Role::Producer {
+            all.extend(self.writing.iter().flat_map(Writing::properties));
         }
         all.extend(fixed(&FIXED, role));
         all
@@ -170,7 +176,7 @@ impl Config {
             all.push(property("cluster.keep_alive", "socket.keepalive.enable", "true".into()));
         }
         if let Some(sasl) = &cluster.sasl {
-            all.extend(sasl.properties().map(|(name, value)| property("cluster.sasl", name, value)));
+            all.extend(sasl.properties().into_iter().map(|(name, value)| property("cluster.sasl", name, value)));
         }
         all
     }

@@ -1,17 +1,26 @@
 //! How siphon logs in.
 
+use std::path::PathBuf;
+use std::time::SystemTime;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use siphon_sdk::Finding;
+
+use crate::token::TokenSource;
 
 /// `cluster.sasl`.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sasl {
-    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`. Default: `PLAIN`.
+    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`. Default: `PLAIN`.
     pub mechanism: String,
     pub user: String,
     pub password: String,
+    /// The token of `OAUTHBEARER`.
+    pub token: Option<String>,
+    /// File with the token of `OAUTHBEARER`. It is read again before the token ends, so that somebody else can keep it fresh.
+    pub token_file: Option<PathBuf>,
     /// Another identity to act as. Refused: librdkafka cannot ask for it.
     pub auth_identity: String,
     /// As `auth_identity`, for SCRAM.
@@ -30,6 +39,8 @@ impl Default for Sasl {
             mechanism: "PLAIN".into(),
             user: String::new(),
             password: String::new(),
+            token: None,
+            token_file: None,
             auth_identity: String::new(),
             scram_auth_id: String::new(),
             azure_event_hub: false,
@@ -39,51 +50,91 @@ impl Default for Sasl {
     }
 }
 
-/// Without the password.
+/// Without password and token.
 impl std::fmt::Debug for Sasl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sasl").field("mechanism", &self.mechanism).field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+/// The one with tokens.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
 
 impl Sasl {
-    /// librdkafka's properties.
-    pub fn properties(&self) -> [(&'static str, String); 3] {
-        [
-            ("sasl.mechanism", self.mechanism.clone()),
-            ("sasl.username", self.user.clone()),
-            ("sasl.password", self.password.clone()),
-        ]
+    /// librdkafka's properties. The client asks for tokens itself.
+    pub fn properties(&self) -> Vec<(&'static str, String)> {
+        let mut all = vec![("sasl.mechanism", self.mechanism.clone())];
+        if self.mechanism != OAUTHBEARER {
+            all.extend([("sasl.username", self.user.clone()), ("sasl.password", self.password.clone())]);
+        }
+        all
+    }
+
+    /// Where tokens come from.
+    pub fn tokens(&self) -> Option<TokenSource> {
+        let is_wanted = self.mechanism == OAUTHBEARER;
+        let fixed = self.token.clone().map(TokenSource::Fixed);
+        fixed.or_else(|| self.token_file.clone().map(TokenSource::File)).filter(|_| is_wanted)
     }
 
     /// All that is wrong. `is_tls`: what is said goes through TLS.
     pub fn findings(&self, is_tls: bool) -> Vec<Finding> {
         let mut found = Vec::new();
         let mechanism = self.mechanism.as_str();
-        if mechanism == "OAUTHBEARER" {
-            let message =
-                "OAUTHBEARER needs tokens from a server, which siphon cannot fetch yet: use SCRAM-SHA-512 or PLAIN";
-            found.push(Finding::error("cluster.sasl.mechanism", message));
-        } else if !MECHANISMS.contains(&mechanism) {
+        if !MECHANISMS.contains(&mechanism) {
             let allowed = MECHANISMS.join(", ");
             found.push(Finding::error("cluster.sasl.mechanism", format!("is unknown: allowed are {allowed}")));
         }
-        for (key, value) in [("user", &self.user), ("password", &self.password)] {
-            if value.is_empty() {
-                found.push(Finding::error(format!("cluster.sasl.{key}"), "is empty: the brokers would refuse it"));
-            }
-        }
+        found.extend(if mechanism == OAUTHBEARER { self.token_findings() } else { self.password_findings() });
         for (key, value) in [("auth_identity", &self.auth_identity), ("scram_auth_id", &self.scram_auth_id)] {
             if !value.is_empty() && *value != self.user {
                 let message = "cannot be asked for: give the rights to `user` itself, and remove this";
                 found.push(Finding::error(format!("cluster.sasl.{key}"), message));
             }
         }
-        if mechanism == "PLAIN" && !is_tls {
-            let message = "PLAIN without client_tls sends the password in the clear";
+        if let ("PLAIN", what, false) | (OAUTHBEARER, what, false) = (mechanism, self.secret_name(), is_tls) {
+            let message = format!("{mechanism} without client_tls sends the {what} in the clear");
             found.push(Finding::warning("cluster.sasl.mechanism", message));
+        }
+        found
+    }
+
+    fn secret_name(&self) -> &'static str {
+        if self.mechanism == OAUTHBEARER { "token" } else { "password" }
+    }
+
+    fn password_findings(&self) -> Vec<Finding> {
+        let empty =
+            [("user", &self.user), ("password", &self.password)].into_iter().filter(|(_, value)| value.is_empty());
+        let message = "is empty: the brokers would refuse it";
+        let mut found: Vec<_> = empty.map(|(key, _)| Finding::error(format!("cluster.sasl.{key}"), message)).collect();
+        let tokens = [("token", self.token.is_some()), ("token_file", self.token_file.is_some())];
+        for (key, _) in tokens.into_iter().filter(|(_, is_set)| *is_set) {
+            found.push(Finding::error(format!("cluster.sasl.{key}"), "needs the mechanism OAUTHBEARER"));
+        }
+        found
+    }
+
+    fn token_findings(&self) -> Vec<Finding> {
+        let set =
+            [("user", &self.user), ("password", &self.password)].into_iter().filter(|(_, value)| !value.is_empty());
+        let message = "has no effect with OAUTHBEARER: the token says who siphon is";
+        let mut found: Vec<_> = set.map(|(key, _)| Finding::error(format!("cluster.sasl.{key}"), message)).collect();
+        match (self.tokens(), self.token.is_some() && self.token_file.is_some()) {
+            (_, true) => {
+                found.push(Finding::error("cluster.sasl.token_file", "gives the token, and so does token: keep one"))
+            }
+            (None, _) => {
+                let message = "OAUTHBEARER needs a token: give token or token_file";
+                found.push(Finding::error("cluster.sasl.mechanism", message));
+            }
+            (Some(tokens), _) => {
+                let key = if self.token.is_some() { "token" } else { "token_file" };
+                let wrong = tokens.token(SystemTime::now()).err();
+                found.extend(wrong.map(|message| Finding::error(format!("cluster.sasl.{key}"), message)));
+            }
         }
         found
     }
@@ -108,11 +159,6 @@ mod tests {
         check(r#"{"mechanism": "SCRAM-SHA-512", "user": "u", "password": "p"}"#, false, &[]);
         check(r#"{"user": "u", "password": "p"}"#, false, &["cluster.sasl.mechanism PLAIN without client_tls"]);
         check(
-            r#"{"mechanism": "OAUTHBEARER", "user": "u", "password": "p"}"#,
-            true,
-            &["cluster.sasl.mechanism OAUTHBEARER needs"],
-        );
-        check(
             r#"{"mechanism": "plain", "user": "u", "password": "p"}"#,
             true,
             &["cluster.sasl.mechanism is unknown: allowed"],
@@ -126,8 +172,39 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_not_shown() {
-        let sasl: Sasl = serde_json::from_str(r#"{"user": "u", "password": "hunter2"}"#).unwrap();
-        assert!(!format!("{sasl:?}").contains("hunter2"));
+    fn oauthbearer_needs_one_token_that_can_be_used() {
+        check(r#"{"mechanism": "OAUTHBEARER", "token": "abc"}"#, true, &[]);
+        check(
+            r#"{"mechanism": "OAUTHBEARER", "token": "abc"}"#,
+            false,
+            &["cluster.sasl.mechanism OAUTHBEARER without client_tls sends the token"],
+        );
+        check(r#"{"mechanism": "OAUTHBEARER"}"#, true, &["cluster.sasl.mechanism OAUTHBEARER needs a token"]);
+        check(
+            r#"{"mechanism": "OAUTHBEARER", "user": "u", "token": "a b"}"#,
+            true,
+            &["cluster.sasl.user has no effect with OAUTHBEARER", "cluster.sasl.token is no token"],
+        );
+        check(
+            r#"{"mechanism": "OAUTHBEARER", "token_file": "/missing/token"}"#,
+            true,
+            &["cluster.sasl.token_file cannot read /missing/token"],
+        );
+        check(
+            r#"{"mechanism": "OAUTHBEARER", "token": "a", "token_file": "/missing/token"}"#,
+            true,
+            &["cluster.sasl.token_file gives the token, and so does token"],
+        );
+        check(
+            r#"{"user": "u", "password": "p", "token": "a"}"#,
+            true,
+            &["cluster.sasl.token needs the mechanism OAUTHBEARER"],
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let sasl: Sasl = serde_json::from_str(r#"{"user": "u", "password": "hunter2", "token": "hunter3"}"#).unwrap();
+        assert!(!format!("{sasl:?}").contains("hunter"));
     }
 }

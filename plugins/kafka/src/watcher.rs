@@ -1,10 +1,11 @@
 //! What the Kafka client says by itself: errors, statistics, shared-out partitions. Called from within its polls.
 
 use std::collections::{HashMap, VecDeque};
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -13,6 +14,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::books::Place;
+use crate::token::{TokenSource, next_token};
 
 /// The group's partitions are shared out anew. The client waits for an answer.
 #[derive(Debug, Clone)]
@@ -33,6 +35,7 @@ pub struct Watcher {
     is_closing: AtomicBool,
     /// Counts what was said: the client's poll returns the same whether it said something or nothing.
     events: AtomicU64,
+    tokens: Option<TokenSource>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,11 @@ struct Said {
 }
 
 impl Watcher {
+    /// For a client that logs in with tokens from there.
+    pub fn with_tokens(tokens: Option<TokenSource>) -> Self {
+        Self { tokens, ..Self::default() }
+    }
+
     /// What is to be answered next; it stays until it [is answered](Self::answered).
     pub fn rebalance(&self) -> Option<Rebalance> {
         self.said().rebalances.front().cloned()
@@ -87,6 +95,13 @@ impl Watcher {
 }
 
 impl ClientContext for Watcher {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.count();
+        next_token(self.tokens.as_ref())
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.count();
         tracing::debug!(level = ?level, facility, "the Kafka client: {message}");

@@ -132,6 +132,32 @@ pub struct Durable<'a> {
 }
 
 impl Config {
+    /// These servers, and the defaults of all else.
+    pub fn at(servers: Servers) -> Self {
+        Self {
+            servers,
+            stream: None,
+            durable: None,
+            passive: false,
+            ack_wait: None,
+            max_ack_pending: None,
+            max_deliver: None,
+            deliver_policy: None,
+            start_sequence: None,
+            start_time: None,
+            ack_sync: false,
+            queue: None,
+            username: None,
+            password: None,
+            token: None,
+            nkey_seed: None,
+            credentials_file: None,
+            connection_timeout: five_seconds(),
+            tls_first: false,
+            client_tls: None,
+        }
+    }
+
     /// The servers, those left out that cannot be read.
     pub fn addresses(&self) -> Vec<Address> {
         self.servers.addresses()
@@ -181,14 +207,20 @@ impl Config {
 
     /// All that is wrong beyond the types.
     pub fn findings(&self, context: &Context) -> Vec<Finding> {
-        let mut found = self.server_findings();
-        found.extend(login::findings(self));
-        found.extend(crate::tls::findings(self));
+        let mut found = self.connection_findings();
         found.extend(topic_findings(&context.topics));
         found.extend(match &self.stream {
             Some(stream) => self.stream_findings(stream, context),
             None => self.plain_findings(context),
         });
+        found
+    }
+
+    /// What is wrong with servers, login and TLS.
+    pub fn connection_findings(&self) -> Vec<Finding> {
+        let mut found = self.server_findings();
+        found.extend(login::findings(self));
+        found.extend(crate::tls::findings(self));
         found
     }
 
@@ -295,7 +327,8 @@ fn at_time(time: &str) -> Result<DeliverPolicy, (&'static str, String)> {
     serde_json::from_value(policy).map_err(|_| ("start_time", format!("is {time:?}: write it as 2025-01-31T00:00:00Z")))
 }
 
-fn five_seconds() -> HumanDuration {
+/// Of `connection_timeout`.
+pub fn five_seconds() -> HumanDuration {
     HumanDuration(Duration::from_secs(5))
 }
 

@@ -119,19 +119,24 @@ pub fn not_created(durable: Durable<'_>, kind: &ConsumerCreateStrictErrorKind) -
     Error::connection(format!("cannot create consumer {name:?} of stream {stream:?}: {what_to_do} ({error})"))
 }
 
-/// A message was not taken by JetStream.
-pub fn not_published(subject: &str, stream: &str, error: &PublishError) -> Error {
+/// A message was not taken by JetStream. `stream`: where it should have gone, if anybody has said.
+pub fn not_published(subject: &str, stream: Option<&str>, error: &PublishError) -> Error {
+    let named = stream.map_or_else(|| "JetStream".to_owned(), |stream| format!("stream {stream:?}"));
     match error.kind() {
         PublishErrorKind::StreamNotFound => {
-            Error::fatal(format!("no stream takes the subject {subject:?}: add it to those of stream {stream:?}"))
+            let what_to_do = match stream {
+                Some(stream) => format!("add it to those of stream {stream:?}"),
+                None => "create one, or set `plain`".into(),
+            };
+            Error::fatal(format!("no stream takes the subject {subject:?}: {what_to_do}"))
         }
         PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => {
-            Error::connection(format!("stream {stream:?} did not confirm: {error}"))
+            Error::connection(format!("{named} did not confirm: {error}"))
         }
         PublishErrorKind::MaxPayloadExceeded => Error::fatal(format!("the message is too large: {error}")),
         _ => {
             let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            Error::fatal(format!("stream {stream:?} did not take a message with subject {subject:?}: {why}"))
+            Error::fatal(format!("{named} did not take a message with subject {subject:?}: {why}"))
         }
     }
 }

@@ -9,7 +9,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::{Consumer, Kind, Result, nothing_left};
+use super::{Consumer, Kind, Result, broker_process, nothing_left};
 use crate::loads::Load;
 
 /// Events that are published at once.
@@ -18,7 +18,6 @@ const AT_ONCE: usize = 500;
 /// The broker that `cargo xtask bench` has started, and a client of it.
 pub struct Amqp {
     url: String,
-    broker: Option<u32>,
     channel: Channel,
     _connection: Connection,
     runtime: Runtime,
@@ -33,7 +32,6 @@ impl Amqp {
     pub fn connect() -> Result<Self> {
         let url =
             std::env::var("SIPHON_TEST_AMQP").map_err(|_| "no broker; run this with: cargo xtask bench -- amqp")?;
-        let broker = std::env::var("SIPHON_TEST_AMQP_PROCESS").ok().and_then(|id| id.parse().ok());
         // Without the last slash: the client takes an empty path for an empty vhost.
         let url = url.trim_end_matches('/').to_owned();
         // The client's own tasks go on while the bench waits elsewhere.
@@ -44,7 +42,7 @@ impl Amqp {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok::<_, lapin::Error>((connection, channel))
         })?;
-        Ok(Self { url, broker, channel, _connection: connection, runtime })
+        Ok(Self { url, channel, _connection: connection, runtime })
     }
 
     /// Declares the queue as siphon does, or only looks at it: messages in it that nobody has taken.
@@ -100,6 +98,6 @@ impl Kind for Amqp {
     }
 
     fn broker(&self) -> Option<u32> {
-        self.broker
+        broker_process("SIPHON_TEST_AMQP_PROCESS")
     }
 }

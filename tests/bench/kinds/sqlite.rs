@@ -32,7 +32,7 @@ impl Sqlite {
     }
 
     fn publish(&self, queue: &str, events: usize, body: &str) -> Result<()> {
-        let agent = siphon::agent(queue, 1, self.driver(queue, 1), self.nowhere());
+        let agent = siphon::agent(queue, &self.topic(queue), 1, self.driver(queue, 1), self.nowhere());
         let folder = siphon::folder(vec![agent])?;
         let mut command = siphon::command(folder.path(), "publish");
         command.args(["--agent", queue, "-"]).stdin(Stdio::piped()).stdout(Stdio::null());

@@ -5,6 +5,7 @@ mod amqp;
 #[path = "../../e2e_amqp/broker.rs"]
 #[allow(dead_code, reason = "the tests of the whole program use the rest")]
 mod broker;
+mod kafka;
 mod nats;
 #[path = "../../e2e_nats/server.rs"]
 #[allow(dead_code, reason = "the tests of the whole program use the rest")]

@@ -63,12 +63,15 @@ impl Kafka {
     }
 
     fn variables(&self, ports: Ports) -> Variables {
-        vec![
+        let mut variables = vec![
             ("SIPHON_TEST_KAFKA", format!("127.0.0.1:{}", ports.plain)),
             ("SIPHON_TEST_KAFKA_TLS", format!("localhost:{}", ports.tls)),
             ("SIPHON_TEST_KAFKA_CERTIFICATES", self.folder.join("tls").display().to_string()),
             ("SIPHON_TEST_KAFKA_SASL", format!("127.0.0.1:{}", ports.sasl)),
-        ]
+        ];
+        // For measurements of what the broker itself uses.
+        variables.extend(self.process(ports).id().map(|id| ("SIPHON_TEST_KAFKA_PROCESS", id.to_string())));
+        variables
     }
 
     /// Copies the jars unless they are there.
@@ -234,9 +237,10 @@ fn properties(folder: &Path, ports: Ports) -> String {
          ssl.truststore.type=PEM\n\
          ssl.truststore.location={certificates}/ca.pem\n\
          ssl.client.auth=requested\n\
-         sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256\n\
+         sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER\n\
          listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";\n\
          listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+         listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"{user}\";\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
          min.insync.replicas=1\n\

@@ -57,12 +57,15 @@ impl Nats {
     }
 
     fn variables(&self, ports: Ports, program: &Path) -> Variables {
-        vec![
+        let mut variables = vec![
             ("SIPHON_TEST_NATS", format!("nats://127.0.0.1:{}", ports.client)),
             ("SIPHON_TEST_NATS_TLS", self.file("tls").display().to_string()),
             // For servers that a test starts, with users, and ends.
             ("SIPHON_TEST_NATS_PROGRAM", program.display().to_string()),
-        ]
+        ];
+        // For measurements of what the server itself uses.
+        variables.extend(self.process().id().map(|id| ("SIPHON_TEST_NATS_PROCESS", id.to_string())));
+        variables
     }
 
     /// The server: from PyPI, else Debian's, which is older.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
 use super::*;
-use crate::FailureKind;
 use crate::delivery::Backoff;
+use crate::{FailureKind, Outcome};
 
 const WORKERS: usize = 3;
 const HELD: usize = 4;
@@ -50,7 +50,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn capabilities() -> impl Strategy<Value = Capabilities> {
     let gives_back = Capabilities::GIVE_BACK;
-    prop_oneof![Just(Capabilities::NONE), Just(gives_back), Just(gives_back.and(Capabilities::DELAY))]
+    let delays = gives_back.and(Capabilities::DELAY);
+    let rejects = gives_back.and(Capabilities::REJECT);
+    prop_oneof![Just(Capabilities::NONE), Just(gives_back), Just(delays), Just(rejects)]
 }
 
 fn books(capabilities: Capabilities, rate: Option<f64>, now: Instant) -> Deliveries {
@@ -69,6 +71,11 @@ fn books(capabilities: Capabilities, rate: Option<f64>, now: Instant) -> Deliver
         terms: Terms::NONE,
         is_draining: false,
     }
+}
+
+/// What a check wants of the event when it fails: some events have one.
+fn chosen(id: u64) -> Option<Outcome> {
+    [None, None, Some(Outcome::Retry), Some(Outcome::DeadLetter), Some(Outcome::Discard)][(id % 5) as usize]
 }
 
 /// An agent's books beside what should be in them.
@@ -137,7 +144,8 @@ impl World {
             return self.deliveries.succeeded(&event);
         }
         self.due.insert(event.handle().id, self.now + WAIT);
-        let failure = Failure::new(FailureKind::Status(500), "no");
+        let outcome = chosen(event.handle().id);
+        let failure = Failure { outcome, ..Failure::new(FailureKind::Status(500), "no") };
         self.deliveries.failed(event, &failure, self.now, 0.5);
     }
 
@@ -186,6 +194,10 @@ impl World {
                 assert!(self.due[&id] <= self.now, "it did not wait");
             }
             Verdict::REQUEUE => assert!(self.gone.contains(&id), "its connection is still there"),
+            Verdict::REJECT => {
+                assert!(can(Capabilities::REJECT), "it would be lost");
+                assert_eq!(chosen(id), Some(Outcome::DeadLetter));
+            }
             verdict => assert_eq!(verdict, Verdict::ACK),
         }
     }
@@ -237,6 +249,37 @@ fn what_fails_while_draining_goes_back_at_once() {
 }
 
 #[test]
+fn an_event_that_is_done_with_is_settled_at_once_whatever_its_driver_makes_of_failures() {
+    let now = Instant::now();
+    let handle = Handle { id: 1, generation: 1 };
+    let verdicts = |terms, outcome| {
+        let mut books = books(Capabilities::GIVE_BACK.and(Capabilities::REJECT), None, now);
+        books.agree(terms);
+        books.started();
+        let failure = Failure { outcome: Some(outcome), ..Failure::new(FailureKind::Invalid, "no") };
+        books.failed(Event::of_nobody(handle, -1, 0, "payload"), &failure, now, 0.5);
+        books.unsent().iter().map(|settlement| settlement.verdict).collect::<Vec<_>>()
+    };
+    for terms in [Terms::NONE, Terms::FAILURE_IS_FINAL] {
+        assert_eq!(verdicts(terms, Outcome::Discard), [Verdict::ACK]);
+        assert_eq!(verdicts(terms, Outcome::DeadLetter), [Verdict::REJECT]);
+    }
+    assert_eq!(verdicts(Terms::FAILURE_IS_FINAL, Outcome::Retry), [Verdict::REJECT], "there is no later attempt");
+    assert_eq!(verdicts(Terms::NONE, Outcome::Retry), []);
+}
+
+#[test]
+fn of_an_event_whose_connection_is_gone_nothing_is_final() {
+    let now = Instant::now();
+    let mut books = books(Capabilities::GIVE_BACK.and(Capabilities::REJECT), None, now);
+    books.started();
+    books.lost(1);
+    let failure = Failure { outcome: Some(Outcome::Discard), ..Failure::new(FailureKind::Invalid, "no") };
+    books.failed(Event::of_nobody(Handle { id: 1, generation: 1 }, -1, 0, "payload"), &failure, now, 0.5);
+    assert_eq!(books.unsent().iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::REQUEUE]);
+}
+
+#[test]
 fn an_agent_without_events_sleeps_whatever_its_rate() {
     let now = Instant::now();
     let mut books = books(Capabilities::GIVE_BACK, Some(5.0), now);
@@ -255,4 +298,17 @@ fn attempts_are_the_brokers_where_it_counts() {
         books.failed(event, &failure, now, 0.5).attempt
     };
     assert_eq!([fail(7), fail(0), fail(0), fail(9)], [7, 1, 2, 9]);
+}
+
+#[test]
+fn equal_records_of_a_log_are_counted_apart() {
+    let now = Instant::now();
+    let mut books = books(Capabilities::NONE, None, now);
+    let failure = Failure::new(FailureKind::Other, "no");
+    let mut fail = |partition, offset| {
+        books.started();
+        let event = Event::of_nobody(Handle { id: 1, generation: 1 }, partition, 0, "payload").at_offset(offset);
+        books.failed(event, &failure, now, 0.5).attempt
+    };
+    assert_eq!([fail(0, 7), fail(0, 8), fail(1, 7), fail(0, 7)], [1, 1, 1, 2]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Backoff;
-use crate::Failure;
+use crate::{Failure, Outcome};
 
 /// Longest time that a backend's `Retry-After` can keep an event.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -19,11 +19,21 @@ pub struct Policy {
 pub enum Decision {
     /// Give it back, or try it again in place, after this time.
     Retry { after: Duration },
+    /// Reject it: its broker keeps it where failed ones are.
+    DeadLetter,
+    /// Acknowledge it.
+    Discard,
 }
 
 impl Policy {
-    /// `attempt` is the run of the pipe that failed, from 1. `random` is uniform in `0.0..1.0`.
-    pub fn decide(&self, attempt: u32, failure: &Failure, random: f64) -> Decision {
+    /// `attempt` is the run of the pipe that failed, from 1. `random` is uniform in `0.0..1.0`. Where the broker
+    /// `can_dead_letter` nothing, an event that should go there is tried again: rejected, it would be lost.
+    pub fn decide(&self, attempt: u32, failure: &Failure, can_dead_letter: bool, random: f64) -> Decision {
+        match failure.outcome {
+            Some(Outcome::DeadLetter) if can_dead_letter => return Decision::DeadLetter,
+            Some(Outcome::Discard) => return Decision::Discard,
+            Some(Outcome::DeadLetter | Outcome::Retry) | None => {}
+        }
         let own = self.retry.delay(attempt.saturating_sub(1), random);
         let asked = failure.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
         Decision::Retry { after: own.max(asked) }
@@ -48,7 +58,7 @@ mod tests {
             ..Failure::new(FailureKind::Status(503), "busy")
         };
         let after = Duration::from_millis(expected_ms);
-        assert_eq!(policy().decide(attempt, &failure, 0.5), Decision::Retry { after });
+        assert_eq!(policy().decide(attempt, &failure, true, 0.5), Decision::Retry { after });
     }
 
     #[test]
@@ -57,6 +67,21 @@ mod tests {
         check(2, None, 200);
         check(3, None, 400);
         check(30, None, 5_000);
+    }
+
+    #[test]
+    fn an_outcome_that_was_chosen_is_honoured_unless_the_event_would_be_lost() {
+        let decide = |outcome, can_dead_letter| {
+            let failure = Failure { outcome: Some(outcome), ..Failure::new(FailureKind::Invalid, "no") };
+            policy().decide(1, &failure, can_dead_letter, 0.5)
+        };
+        let retry = Decision::Retry { after: Duration::from_millis(100) };
+        for can_dead_letter in [true, false] {
+            assert_eq!(decide(Outcome::Retry, can_dead_letter), retry);
+            assert_eq!(decide(Outcome::Discard, can_dead_letter), Decision::Discard);
+        }
+        assert_eq!(decide(Outcome::DeadLetter, true), Decision::DeadLetter);
+        assert_eq!(decide(Outcome::DeadLetter, false), retry);
     }
 
     #[test]

@@ -132,6 +132,11 @@ impl Event {
         (event.item.handle, event.item.partition, event.item.attempt) = (handle, partition, attempt);
         event
     }
+
+    pub(crate) fn at_offset(mut self, offset: i64) -> Self {
+        self.item.offset = offset;
+        self
+    }
 }
 
 impl fmt::Debug for Event {

@@ -28,6 +28,8 @@ pub enum Misfit {
     Panicked(String),
     NotRegistered(String),
     NoTable { key: String },
+    OtherTable { name: String, theirs: u32, ours: u32 },
+    NoName { name: String },
     Duplicate { key: String, other: PathBuf },
 }
 
@@ -65,6 +67,13 @@ impl fmt::Display for Refusal {
             Misfit::NotRegistered(why) => write!(f, "did not register ({why}): ask its author, or remove it"),
             Misfit::NoTable { key } => {
                 write!(f, "registers {key} without its functions: build it with siphon-sdk's export_plugin!")
+            }
+            Misfit::OtherTable { name, theirs, ours } => write!(
+                f,
+                "registers {name} with revision {theirs} of its functions, this siphon speaks {ours}: build it with the siphon-sdk of this siphon"
+            ),
+            Misfit::NoName { name } => {
+                write!(f, "registers {name:?}, which cannot be a name beside the key \"name\" of a configuration: ask its author for another")
             }
             Misfit::Duplicate { key, other } => {
                 write!(f, "registers {key}, which {} has registered already: remove one of the two", other.display())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use siphon_abi::{ABI_REV, Capabilities, Component, Kind, Level, SinkTable, SourceTable};
 
 use super::load::{LIBRARY_SUFFIX, load};
+use super::pipe::PipeTable;
 use super::{Misfit, Refusal};
 
 /// A loaded library.
@@ -27,7 +28,7 @@ pub struct Registered {
     pub library: Arc<Library>,
     pub kind: Kind,
     pub level: Level,
-    /// Namespace keys: the main one first, then aliases.
+    /// Namespace keys, or the names of what stands in a pipe: the main one first, then aliases.
     pub keys: Vec<String>,
     pub schemes: Vec<String>,
     pub label: String,
@@ -36,6 +37,7 @@ pub struct Registered {
     pub capabilities: Capabilities,
     pub(super) source: Option<&'static SourceTable>,
     pub(super) sink: Option<&'static SinkTable>,
+    pub(super) pipe: Option<PipeTable>,
 }
 
 /// All components there are, and the libraries that were refused.
@@ -111,20 +113,30 @@ impl Registry {
         self.find(Kind::SINK, key)
     }
 
-    /// The sink that answers to `key` on a backend for URLs of `scheme`, or for all.
-    pub fn publisher(&self, key: &str, scheme: &str) -> Option<&Arc<Registered>> {
+    /// The source or sink that answers to `key` on a backend for URLs of `scheme`, or for all.
+    pub fn backend(&self, key: &str, scheme: &str) -> Option<&Arc<Registered>> {
         let serves = |component: &&Arc<Registered>| {
             component.schemes.is_empty() || component.schemes.iter().any(|own| own == scheme)
         };
-        self.publishers(key).find(serves)
+        self.backends(key).find(serves)
     }
 
-    /// All sinks that answer to `key` on a backend.
-    pub fn publishers(&self, key: &str) -> impl Iterator<Item = &Arc<Registered>> {
-        self.components.iter().filter(move |component| {
-            let is_publisher = component.kind == Kind::SINK && component.level == Level::BACKEND;
-            is_publisher && component.keys.iter().any(|own| own == key)
-        })
+    /// All sources and sinks that answer to `key` on a backend: those of one key are of one kind.
+    pub fn backends(&self, key: &str) -> impl Iterator<Item = &Arc<Registered>> {
+        let of_kind = |component: &&Arc<Registered>| [Kind::SOURCE, Kind::SINK].contains(&component.kind);
+        let components = self.components.iter().filter(of_kind);
+        components
+            .filter(move |component| component.level == Level::BACKEND && component.keys.iter().any(|own| own == key))
+    }
+
+    /// What stands in pipes under `name`.
+    pub fn in_pipe(&self, kind: Kind, name: &str) -> Option<&Arc<Registered>> {
+        self.all_in_pipe(kind).find(|component| component.keys.iter().any(|own| own == name))
+    }
+
+    /// All modifiers, or all HTTP clients.
+    pub fn all_in_pipe(&self, kind: Kind) -> impl Iterator<Item = &Arc<Registered>> {
+        self.components.iter().filter(move |component| component.kind == kind && component.pipe.is_some())
     }
 
     pub fn components(&self) -> &[Arc<Registered>] {
@@ -170,16 +182,22 @@ impl Registry {
 impl Registered {
     fn new(library: &Arc<Library>, component: Component) -> Result<Self, Misfit> {
         let (source, sink) = super::source::tables(&component);
+        let pipe = super::pipe::table(&component)?;
         let keys: Vec<String> = component.keys.iter().map(|key| key.as_str().to_owned()).collect();
         let is_complete = match component.kind {
             Kind::SOURCE => source.is_some(),
             Kind::SINK => sink.is_some(),
+            Kind::MODIFIER | Kind::HTTP_CLIENT => pipe.is_some(),
             _ => true, // a kind of a later siphon: shown by `plugins`, used by nobody
         };
         if !is_complete || keys.is_empty() {
             return Err(Misfit::NoTable {
                 key: keys.first().cloned().unwrap_or_else(|| "a component without a key".into()),
             });
+        }
+        let is_no_name = |name: &&String| pipe.is_some() && (name.is_empty() || *name == "name");
+        if let Some(name) = keys.iter().find(is_no_name) {
+            return Err(Misfit::NoName { name: name.clone() });
         }
         Ok(Self {
             library: Arc::clone(library),
@@ -192,6 +210,7 @@ impl Registered {
             capabilities: component.capabilities,
             source,
             sink,
+            pipe,
         })
     }
 
@@ -206,7 +225,9 @@ impl Registered {
             schemes => schemes.iter().cloned().map(Some).collect(),
         };
         let pairs = self.keys.iter().flat_map(|key| schemes.iter().map(move |scheme| (key.clone(), scheme.clone())));
-        pairs.map(|(key, scheme)| (self.level, self.kind, key, scheme)).collect()
+        // What stands in a pipe is found by its name alone.
+        let level = if self.pipe.is_some() { Level::EVERYWHERE } else { self.level };
+        pairs.map(|(key, scheme)| (level, self.kind, key, scheme)).collect()
     }
 }
 
@@ -215,14 +236,20 @@ pub fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::SOURCE => "source",
         Kind::SINK => "sink",
+        Kind::MODIFIER => "modifier",
+        Kind::HTTP_CLIENT => "HTTP client",
         _ => "component of a later siphon",
     }
 }
 
 fn describe((level, kind, key, scheme): &Name) -> String {
-    let level = if *level == Level::AGENT { "agent" } else { "backend" };
+    let level = match *level {
+        Level::AGENT => "agent ",
+        Level::BACKEND => "backend ",
+        _ => "",
+    };
     let scheme = scheme.as_ref().map(|scheme| format!(" for {scheme}://")).unwrap_or_default();
-    format!("the {level} {} {key}{scheme}", kind_name(*kind))
+    format!("the {level}{} {key}{scheme}", kind_name(*kind))
 }
 
 fn libraries_in(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, FolderError> {

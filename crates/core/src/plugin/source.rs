@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::doorbell::{done, doorbell};
+use super::pipe::PipeTable;
 use super::{Event, Handle, Registered};
 
 pub type Settlement = siphon_abi::Settlement;
@@ -113,11 +114,13 @@ pub(super) fn tables(component: &Component) -> (Option<&'static SourceTable>, Op
 }
 
 impl Registered {
-    /// What the driver has to say about a configuration, contacting nobody: weight, path and message of each finding.
+    /// What the plugin has to say about a configuration, contacting nobody: weight, path and message of each finding.
     pub fn check(&self, args: &OpenOptions) -> Vec<Finding> {
-        let check = match (self.source, self.sink) {
-            (Some(source), _) => source.check,
-            (_, Some(sink)) => sink.check,
+        let check = match (self.source, self.sink, self.pipe) {
+            (Some(source), _, _) => source.check,
+            (_, Some(sink), _) => sink.check,
+            (_, _, Some(PipeTable::Modifier(modifier))) => modifier.check,
+            (_, _, Some(PipeTable::HttpClient(client))) => client.check,
             _ => return Vec::new(),
         };
         // SAFETY: the arguments live for the call.
@@ -163,12 +166,20 @@ impl Source {
     ///
     /// What is wrong with the configuration, or [`ErrorKind::UNSUPPORTED`] when the component is no source.
     pub fn open(component: &Arc<Registered>, options: &OpenOptions) -> Result<Self, DriverError> {
+        Self::open_with_bell(component, options, Arc::default())
+    }
+
+    /// The same with a bell that others wait for, too.
+    pub(crate) fn open_with_bell(
+        component: &Arc<Registered>,
+        options: &OpenOptions,
+        bell: Arc<Notify>,
+    ) -> Result<Self, DriverError> {
         let table = component.source.ok_or_else(|| DriverError {
             kind: ErrorKind::UNSUPPORTED,
             path: String::new(),
             message: format!("{} delivers no events", component.main_key()),
         })?;
-        let bell = Arc::new(Notify::new());
         // SAFETY: the arguments live for the call; the doorbell is this side's own.
         let opened = options.lend(|args| unsafe { (table.open)(args, doorbell(Arc::clone(&bell))) });
         match opened {

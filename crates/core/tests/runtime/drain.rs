@@ -183,7 +183,7 @@ impl Handler for Lingering {
     type Reply = ();
 
     async fn handle(&self, _: &Event, _: tokio::time::Instant) -> Handled<()> {
-        Handled { reply: None, failure: None }
+        Handled { reply: None, failure: None, on_done: None }
     }
 
     async fn finish(&self) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use siphon_core::{AgentEnd, AgentSpec, Failure, FailureKind, delivery::Policy};
+use siphon_core::{AgentEnd, AgentSpec, Failure, FailureKind, Outcome, delivery::Policy};
 use siphon_sdk::Verdict;
 use siphon_testkit::{FakeBroker, Fate, ScriptedHandler, Step, TestAgent, constant, spec};
 
@@ -74,6 +74,38 @@ async fn without_a_wait_the_event_goes_back_at_once() {
 async fn where_nothing_can_be_given_back_the_event_is_tried_again_in_place() {
     check_failed_once(FakeBroker::kafka(), 7, &[Verdict::Ack]).await;
     check_failed_once(FakeBroker::kafka(), 0, &[Verdict::Ack]).await;
+}
+
+/// Runs an event that is refused once with this outcome, and expects these verdicts.
+async fn check_refused_once(broker: FakeBroker, outcome: Outcome, expected: &[Verdict], fate: Fate) {
+    broker.publish("a");
+    let refused = Failure { outcome: Some(outcome), ..Failure::new(FailureKind::Invalid, "refused") };
+    let handler =
+        ScriptedHandler::new(move |run| if run.nth == 1 { Step::Fail(refused.clone()) } else { Step::Succeed });
+    let agent = TestAgent::start(retry_after(spec(&broker), 7), &handler);
+    broker.wait_until("the last settlement", move |state| state.count(fate) == 1).await;
+    let snapshot = agent.status.snapshot();
+    assert_eq!((snapshot.failed, snapshot.received >= 1), (1, true));
+    assert_eq!(agent.drain().await, AgentEnd::Drained);
+    broker.look(|state| assert_eq!(state.messages[0].verdicts(), expected, "{outcome:?}"));
+    broker.assert_no_violations();
+}
+
+#[tokio::test]
+async fn who_refuses_an_event_may_choose_what_becomes_of_it() {
+    let again = [Verdict::Retry { delay_ms: 7 }, Verdict::Ack];
+    check_refused_once(FakeBroker::sqlite(), Outcome::Retry, &again, Fate::Acked).await;
+    for broker in [FakeBroker::rabbitmq(), FakeBroker::jetstream(), FakeBroker::sqlite()] {
+        check_refused_once(broker, Outcome::DeadLetter, &[Verdict::Reject], Fate::Rejected).await;
+    }
+    for broker in [FakeBroker::rabbitmq(), FakeBroker::kafka()] {
+        check_refused_once(broker, Outcome::Discard, &[Verdict::Ack], Fate::Acked).await;
+    }
+}
+
+#[tokio::test]
+async fn where_failed_events_have_no_place_a_dead_letter_is_tried_again() {
+    check_refused_once(FakeBroker::kafka(), Outcome::DeadLetter, &[Verdict::Ack], Fate::Acked).await;
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ const SAID_LIMIT: usize = 500;
 
 /// How the reply of one backend becomes data.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub struct Reading {
     method: Method,
     /// For errors: as written, without secrets.
     pattern: Arc<str>,
@@ -105,10 +105,19 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// For what comes over no connection, and so without a method.
+    ///
     /// # Errors
     ///
-    /// As [`Filter::new`].
-    pub fn new(backend: &Backend, method: Method) -> Checked<Self> {
+    /// What cannot work in the backend's filters.
+    pub fn of(backend: &Backend) -> Checked<Self> {
+        Self::new(backend, Method::default())
+    }
+
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub(crate) fn new(backend: &Backend, method: Method) -> Checked<Self> {
         Ok(Self {
             method,
             pattern: redact::url(&backend.url_pattern_as_written).into(),
@@ -119,7 +128,7 @@ impl Reading {
         })
     }
 
-    pub fn on_refusal(self, on_refusal: OnRefusal) -> Self {
+    pub(crate) fn on_refusal(self, on_refusal: OnRefusal) -> Self {
         Self { on_refusal, ..self }
     }
 
@@ -145,8 +154,20 @@ impl Reading {
         }))
     }
 
+    /// A message that was taken instead of a reply. An empty one says nothing, in every encoding.
+    ///
+    /// # Errors
+    ///
+    /// It is not what the backend's `encoding` says.
+    pub fn message(&self, body: Bytes) -> Result<Response, PipeError> {
+        if body.is_empty() && self.encoding != Encoding::NoOp {
+            return Ok(Response::empty());
+        }
+        self.local(StatusCode::OK, body, "")
+    }
+
     /// A reply that came over no connection, judged and read like one that did. `source` stands for the URL in errors.
-    pub fn local(&self, status: StatusCode, body: Bytes, source: &str) -> Result<Response, PipeError> {
+    pub(crate) fn local(&self, status: StatusCode, body: Bytes, source: &str) -> Result<Response, PipeError> {
         if self.encoding == Encoding::NoOp {
             let (status, data) = (Some(status.as_u16()), Json::object(Object::new()));
             return Ok(Response { data, complete: true, status, headers: HeaderMap::new(), raw: Some(body) });

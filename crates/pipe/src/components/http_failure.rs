@@ -13,7 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
     unknown_keys: UnknownKeys::Warn,
     effect: "keeps what the backend says when it refuses",
     schema,
-    build: Build::Call(build),
+    build: Build::Judge(build),
 };
 
 /// `backend/http`.

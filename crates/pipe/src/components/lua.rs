@@ -166,7 +166,10 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let Some(machine) = self.machine.take().filter(Machine::is_reusable) else { return };
+        let Some(mut machine) = self.machine.take() else { return };
+        if !machine.forget() {
+            return;
+        }
         let mut free = self.states.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < self.states.most {
             free.push(machine);

@@ -168,6 +168,14 @@ fn build_backend(component: &Component, site: &Site<'_>, part: &mut Part) -> Che
     Ok(())
 }
 
+/// Whether these components of an agent's level make a sequence. What is wrong with them is said elsewhere.
+pub(crate) fn is_sequence(components: &[Component]) -> bool {
+    let own = components.iter().find(|component| NAMESPACES.contains(&component.namespace.as_str()));
+    own.is_some_and(|component| {
+        component.read().is_ok_and(|settings| is_sequential(component, &settings).unwrap_or(false))
+    })
+}
+
 /// The operations that a backend's `proxy` has. `None`: its other filters count.
 ///
 /// # Errors

@@ -1,21 +1,24 @@
 //! What the tests of components share.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use siphon_config::model::{Backend, Component};
 use tokio::time::Instant;
 
 use super::Site;
+use crate::calling::Calling;
 use crate::fixture;
-use crate::http::{Client, ClientSettings};
+use crate::http::ClientSettings;
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage};
 
 /// A component at `b` with these settings (JSON).
 pub fn component(namespace: &str, settings: &str) -> Component {
-    let document = siphon_config::Document::parse("settings.json", settings).expect(settings);
-    Component { namespace: namespace.into(), path: "b".into(), settings: document.root().clone() }
+    // A document is an object; settings need not be.
+    let text = format!("{{\"settings\": {settings}}}");
+    let document = siphon_config::Document::parse("settings.json", &text).expect(settings);
+    let settings = document.root().get("settings").expect("what was written").clone();
+    Component { namespace: namespace.into(), path: "b".into(), settings }
 }
 
 pub fn with_site<T>(build: impl FnOnce(&Site<'_>) -> T) -> T {
@@ -23,8 +26,9 @@ pub fn with_site<T>(build: impl FnOnce(&Site<'_>) -> T) -> T {
 }
 
 pub fn with_backend<T>(backend: &Backend, build: impl FnOnce(&Site<'_>) -> T) -> T {
-    let (agent, client) = (fixture::agent(Vec::new()), Arc::new(Client::new(ClientSettings::from(&fixture::http()))));
-    build(&Site { agent: &agent, backend: Some(backend), client: &client, service: &client })
+    let agent = fixture::agent(Vec::new());
+    let calling = Calling::new(ClientSettings::from(&fixture::http())).expect("plain settings");
+    build(&Site { backend: Some(backend), ..calling.site(&agent) })
 }
 
 /// Pushes a request through, with all the time of the test.

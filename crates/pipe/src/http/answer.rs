@@ -51,6 +51,8 @@ pub struct Answer {
     /// What was asked last, after redirects.
     pub method: Method,
     pub url: Uri,
+    /// What came behind the body, once it is read.
+    pub trailers: HeaderMap,
     body: Body,
 }
 
@@ -71,7 +73,8 @@ impl Answer {
     }
 
     fn with(call: &Outgoing, status: StatusCode, headers: HeaderMap, body: Body) -> Self {
-        Self { status, headers, method: call.method.clone(), url: call.url.clone(), body }
+        let (method, url, trailers) = (call.method.clone(), call.url.clone(), HeaderMap::new());
+        Self { status, headers, method, url, trailers, body }
     }
 
     /// The whole body, unpacked if it is gzip.
@@ -132,7 +135,13 @@ impl Answer {
         let mut whole = BytesMut::new();
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|error| broken(call(), &error))?;
-            let Ok(data) = frame.into_data() else { continue };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => {
+                    self.trailers.extend(frame.into_trailers().unwrap_or_default());
+                    continue;
+                }
+            };
             if first.len() + whole.len() + data.len() > REPLY_LIMIT {
                 return Err(PipeError::Oversized { call: call(), limit: REPLY_LIMIT });
             }

@@ -1,8 +1,8 @@
 //! The request as hyper sends it: the target in the connection's form, our headers around the event's.
 
 use ::http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use ::http::uri::{Authority, Parts, PathAndQuery};
 use ::http::{Method, Request, Uri};
@@ -17,6 +17,7 @@ static SIPHON: HeaderValue = HeaderValue::from_static(concat!("siphon/", env!("C
 static GZIP: HeaderValue = HeaderValue::from_static("gzip");
 static CLOSE: HeaderValue = HeaderValue::from_static("close");
 static NOTHING: HeaderValue = HeaderValue::from_static("0");
+static TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// Headers that say how one connection is used, or how long the body is: ours to write, whatever a message says.
 static OURS: [HeaderName; 9] =
@@ -80,6 +81,9 @@ fn headers(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> HeaderM
             headers.insert(CONNECTION, CLOSE.clone());
         }
     }
+    if matches!(form, Form::Http2) && is_grpc(&call.headers) {
+        headers.insert(TE, TRAILERS.clone());
+    }
     if let Form::Forwarded { authorization: Some(authorization) } = form {
         headers.insert(PROXY_AUTHORIZATION, authorization.clone());
     }
@@ -97,6 +101,12 @@ fn headers(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> HeaderM
         headers.insert(CONTENT_LENGTH, NOTHING.clone());
     }
     headers
+}
+
+/// gRPC has its status in the trailers, and wants to hear that we read them; of `TE`, HTTP/2 allows this value alone
+/// (RFC 9113 §8.2.2).
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The value of `Host` in calls to `url`: without user and password.

@@ -1,8 +1,10 @@
 use super::*;
+use ::http::HeaderName;
+
 use crate::fixture::{agent, backend, map};
 use siphon_config::model::{Backend, Component};
 
-/// A backend by its pattern: `shadow:`, `no-op:` and `lua:` (it has a component) may stand before it.
+/// A backend by its pattern: `shadow:`, `no-op:`, `rule:`, `fallback:` and `lua:` (it has a component) may stand before it.
 fn parsed(index: usize, text: &str) -> (Backend, Part) {
     let (words, pattern) = text.rsplit_once(':').unwrap_or(("", text));
     let mut one = Backend { path: format!("b[{index}]"), ..backend("http://h", pattern) };
@@ -10,6 +12,10 @@ fn parsed(index: usize, text: &str) -> (Backend, Part) {
     for word in words.split(':') {
         match word {
             "shadow" => part.shadow = Some(Duration::from_secs(1)),
+            "fallback" => part.condition = Some(Condition::Fallback),
+            "rule" => {
+                part.condition = Some(Condition::Header { name: HeaderName::from_static("x"), value: "1".into() });
+            }
             "no-op" => one.encoding = Encoding::NoOp,
             "lua" => one.components.push(Component { namespace: "lua".into(), path: "l".into(), settings: map() }),
             _ => {}
@@ -26,7 +32,7 @@ fn checked(order: Order, backends: &[&str], propagated: &[&str]) -> Vec<(String,
         .map(|text| Propagated { reference: Reference::parse(text).expect("a reference"), path: "p".into() });
     let joining =
         Joining { is_sequential: order == Order::Chain, propagated: propagated.collect(), ..Joining::default() };
-    let problems = check(&agent(backends), &parts, Some(&joining)).err().unwrap_or_default();
+    let problems = check(&agent(backends), &parts, Some(&joining), false).err().unwrap_or_default();
     problems.into_iter().map(|problem| (problem.path, problem.message)).collect()
 }
 
@@ -104,9 +110,19 @@ fn shadows_called_at_once_have_their_own_limits_and_a_chain_has_the_longest() {
         }
     }
     let limits = |is_sequential| {
-        let shadow = [1, 5, 3]
-            .map(|seconds| (Step { stage: Box::new(Silent), provides: Vec::new() }, Duration::from_secs(seconds)));
-        targets(shadow.into(), is_sequential).into_iter().map(|(_, limit)| limit.as_secs()).collect::<Vec<_>>()
+        let step = || Step { stage: Box::new(Silent), condition: None, provides: Vec::new() };
+        let shadow = [1, 5, 3].map(|seconds| (step(), Duration::from_secs(seconds)));
+        let shadows = shadows(shadow.into(), is_sequential, 1, &|stage| Ok(stage)).expect("no plugins");
+        shadows.time_limits().map(|limit| limit.as_secs()).collect::<Vec<_>>()
     };
     assert_eq!((limits(false), limits(true)), (vec![1, 5, 3], vec![5]));
+}
+
+#[test]
+fn a_fallback_stands_alone_and_in_a_sequence_behind_the_rules() {
+    accepted(Together, &["fallback:/a", "rule:/b", "/c"], &[]);
+    accepted(Chain, &["rule:/a", "/b", "fallback:/c", "/d"], &[]);
+    accepted(Chain, &["rule:/a", "fallback:/b", "shadow:rule:/c", "shadow:fallback:/d"], &[]);
+    refused(Together, &["fallback:/a", "rule:/b", "fallback:/c"], &[], ("b[2]", "stands beside another fallback"));
+    refused(Chain, &["fallback:/a", "rule:/b"], &[], ("b[1]", "put the fallback behind it"));
 }

@@ -24,6 +24,7 @@ pub fn backend(host: &str, pattern: &str) -> Backend {
         input_headers: Vec::new(),
         input_query_strings: Vec::new(),
         components: Vec::new(),
+        workflow: None,
     }
 }
 
@@ -63,5 +64,6 @@ pub fn http() -> HttpSettings {
         disable_compression: false,
         client_tls: None,
         dns_cache_ttl: Duration::from_secs(30),
+        grpc: None,
     }
 }

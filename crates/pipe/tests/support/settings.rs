@@ -12,10 +12,7 @@ pub fn catalogue() -> Catalogue {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         },
-        kind: match entry.build {
-            siphon_pipe::Build::Transport(_) => Kind::Transport,
-            _ => Kind::Component,
-        },
+        kind: if entry.build.is_instead_of_http() { Kind::Transport } else { Kind::Component },
         schema: Some((entry.schema)()),
         unknown_keys: UnknownKeys::Refuse,
         effect: String::new(),

@@ -3,7 +3,9 @@
 mod args;
 pub(crate) mod guard;
 mod item;
+mod loan;
 mod log;
+mod pipe;
 #[forbid(unsafe_code)]
 mod pump;
 mod register;
@@ -14,6 +16,8 @@ mod sink;
 mod sink_pump;
 mod source;
 
+pub(crate) use loan::Loan;
+pub use pipe::{http_client, modifier};
 pub use register::{handshake, init, no_extension, root_module};
 pub use sink::{publisher, sink};
-pub use source::source;
+pub use source::{source, subscriber};

@@ -24,9 +24,29 @@ use crate::{Context, Error, Finding};
 
 /// `S` as a component, for [`export_plugin!`](crate::export_plugin).
 pub fn source<S: Source>() -> Component {
+    source_at::<S>(Level::AGENT)
+}
+
+/// `S` as a backend, for [`export_plugin!`](crate::export_plugin): an event that reaches it in a pipe takes one message,
+/// which is the reply, and is settled with the event's outcome.
+///
+/// Its configuration is the component's object, with the backend's `host` (a list of texts) and `url_pattern` added where
+/// the object has none of its own. A message of an event that fails is given back ([`Verdict::Requeue`]); without
+/// [`Capabilities::GIVE_BACK`] the host hands it to the next event. One that the backend's `encoding` cannot read gets
+/// [`Verdict::Retry`]. [`Context::max_in_flight`] is the natural prefetch.
+///
+/// [`Verdict::Requeue`]: crate::Verdict::Requeue
+/// [`Verdict::Retry`]: crate::Verdict::Retry
+/// [`Capabilities::GIVE_BACK`]: crate::Capabilities::GIVE_BACK
+pub fn subscriber<S: Source>() -> Component {
+    source_at::<S>(Level::BACKEND)
+}
+
+fn source_at<S: Source>(level: Level) -> Component {
     let schema = schemars::schema_for!(S::Config);
-    let base = component(Kind::SOURCE, Level::AGENT, S::KEYS, S::LABEL, &schema);
-    Component { capabilities: S::CAPABILITIES, source: &Glue::<S>::TABLE, ..base }
+    let base = component(Kind::SOURCE, level, S::KEYS, S::LABEL, &schema);
+    let schemes = S::SCHEMES.iter().map(|scheme| (*scheme).into()).collect();
+    Component { capabilities: S::CAPABILITIES, source: &Glue::<S>::TABLE, schemes, ..base }
 }
 
 /// An open source, on the plugin's side.

@@ -7,30 +7,38 @@ use siphon_core::abi;
 use siphon_core::plugin::{Registered, Registry};
 use siphon_pipe::component_table;
 
+use super::chosen;
+
 /// Everything there is.
 pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
-    let sources = registry.components().iter().filter(|component| component.kind == abi::Kind::SOURCE);
-    let built_in = component_table().iter().map(component);
-    let mut publishers: Vec<Entry> = Vec::new();
-    for publisher in registry.components().iter().filter(|component| is_publisher(component)) {
+    let is_driver =
+        |component: &Registered| component.kind == abi::Kind::SOURCE && component.level == abi::Level::AGENT;
+    let sources = registry.components().iter().filter(|component| is_driver(component));
+    let built_in = component_table().iter().map(|entry| component(entry, registry));
+    let mut backends: Vec<Entry> = Vec::new();
+    for component in registry.components().iter().filter(|component| is_backend(component)) {
         // Several plugins share a namespace, each for its own URLs: their settings look the same.
-        if !publishers.iter().any(|known| known.main_key() == publisher.main_key()) {
-            publishers.push(backend(publisher));
+        if !backends.iter().any(|known| known.main_key() == component.main_key()) {
+            backends.push(backend(component));
         }
     }
     Catalogue {
-        entries: sources.map(|source| driver(source)).chain(built_in).chain(publishers).collect(),
+        entries: sources.map(|source| driver(source)).chain(built_in).chain(backends).collect(),
         plugin_folder: Some(folder.display().to_string()),
     }
 }
 
-fn is_publisher(component: &Registered) -> bool {
-    component.kind == abi::Kind::SINK && component.level == abi::Level::BACKEND
+/// What answers in the place of HTTP. HTTP clients of plugins are found by name, not by a key of their own.
+fn is_backend(component: &Registered) -> bool {
+    component.level == abi::Level::BACKEND && [abi::Kind::SOURCE, abi::Kind::SINK].contains(&component.kind)
 }
 
-fn backend(publisher: &Registered) -> Entry {
-    let effect = format!("publishes the event to {}", publisher.label);
-    Entry { kind: Kind::Transport, effect, ..driver(publisher) }
+fn backend(component: &Registered) -> Entry {
+    let effect = match component.kind {
+        abi::Kind::SOURCE => format!("takes a message from {}", component.label),
+        _ => format!("publishes the event to {}", component.label),
+    };
+    Entry { kind: Kind::Transport, effect, ..driver(component) }
 }
 
 fn driver(source: &Registered) -> Entry {
@@ -48,18 +56,20 @@ fn driver(source: &Registered) -> Entry {
     }
 }
 
-fn component(entry: &siphon_pipe::Entry) -> Entry {
+fn component(entry: &siphon_pipe::Entry, registry: &Registry) -> Entry {
+    let own = (entry.schema)();
+    let schema = match chosen::kind_of(entry.build) {
+        Some(kind) => chosen::schema(own, registry, kind),
+        None => own,
+    };
     Entry {
         keys: entry.namespaces.iter().map(|key| (*key).to_owned()).collect(),
         level: match entry.level {
             siphon_pipe::Level::Agent => Level::Agent,
             siphon_pipe::Level::Backend => Level::Backend,
         },
-        kind: match entry.build {
-            siphon_pipe::Build::Transport(_) => Kind::Transport,
-            _ => Kind::Component,
-        },
-        schema: Some((entry.schema)()),
+        kind: if entry.build.is_instead_of_http() { Kind::Transport } else { Kind::Component },
+        schema: Some(schema),
         unknown_keys: match entry.unknown_keys {
             siphon_pipe::UnknownKeys::Warn => UnknownKeys::Warn,
             siphon_pipe::UnknownKeys::Refuse => UnknownKeys::Refuse,

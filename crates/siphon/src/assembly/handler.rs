@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use siphon_config::model::Agent;
-use siphon_core::{Event, Failure, FailureKind, Handled, Handler};
-use siphon_pipe::{Params, Pipe, PipeError, Request, Response};
+use siphon_core::{Event, Failure, FailureKind, Handled, Handler, OnDone, Outcome, Subscription};
+use siphon_pipe::{Params, Pipe, PipeError, Request, Response, Taken};
 use siphon_telemetry::{Label, ShadowsOverrun};
 use tokio::time::Instant;
 
@@ -22,15 +22,18 @@ pub struct PipeHandler {
     headers: Headers,
     /// Whether anything in the pipe looks at what the driver knows about the message.
     needs_params: bool,
+    /// Those of the pipe's backends.
+    subscriptions: Vec<Arc<Subscription>>,
 }
 
 impl PipeHandler {
-    pub(super) fn new(pipe: Pipe, agent: &Agent, label: Label) -> Self {
+    pub(super) fn new(pipe: Pipe, subscriptions: Vec<Arc<Subscription>>, agent: &Agent, label: Label) -> Self {
         let has_placeholder = agent.backends.iter().any(|backend| backend.url_pattern.contains('{'));
         let has_components =
             !agent.components.is_empty() || agent.backends.iter().any(|backend| !backend.components.is_empty());
         let needs_params = has_placeholder || has_components;
-        Self { pipe, label, headers: Headers::new(&agent.input_headers), needs_params }
+        let headers = Headers::new(&agent.input_headers);
+        Self { pipe, label, headers, needs_params, subscriptions }
     }
 
     pub fn pipe(&self) -> &Pipe {
@@ -54,13 +57,40 @@ impl Handler for PipeHandler {
     type Reply = Response;
 
     async fn handle(&self, event: &Event, deadline: Instant) -> Handled<Response> {
-        let reply = self.pipe.run(self.request(event), deadline).await;
+        let taken = UntilDone(if self.subscriptions.is_empty() { Taken::default() } else { Taken::open() });
+        let request = Request { taken: taken.0.clone(), ..self.request(event) };
+        let reply = self.pipe.run(request, deadline).await;
         self.tell_overrun();
-        Handled { reply: reply.response, failure: reply.error.map(|error| failure(&error)) }
+        let on_done = (!self.subscriptions.is_empty()).then(|| taken.on_done());
+        Handled { reply: reply.response, failure: reply.error.map(|error| failure(&error)), on_done }
     }
 
     async fn finish(&self) {
         self.pipe.finish().await;
+        for subscription in &self.subscriptions {
+            if let Err(error) = subscription.close().await {
+                let (agent, agent_type) = (&*self.label.agent, &*self.label.agent_type);
+                tracing::warn!(agent, agent_type, %error, "a backend did not close in order");
+            }
+        }
+    }
+}
+
+/// What the pipe took for an event: given back where nobody says that the event is done.
+struct UntilDone(Taken);
+
+impl UntilDone {
+    fn on_done(self) -> OnDone {
+        Box::new(move || {
+            let taken = self; // whole, with its drop
+            taken.0.done();
+        })
+    }
+}
+
+impl Drop for UntilDone {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 
@@ -72,7 +102,12 @@ fn failure(error: &PipeError) -> Failure {
         siphon_pipe::FailureKind::Invalid => FailureKind::Invalid,
         siphon_pipe::FailureKind::Other => FailureKind::Other,
     };
-    Failure { kind, message: error.to_string(), retry_after: error.retry_after() }
+    let outcome = error.outcome().map(|outcome| match outcome {
+        siphon_pipe::Outcome::Retry => Outcome::Retry,
+        siphon_pipe::Outcome::DeadLetter => Outcome::DeadLetter,
+        siphon_pipe::Outcome::Discard => Outcome::Discard,
+    });
+    Failure { kind, message: error.to_string(), retry_after: error.retry_after(), outcome }
 }
 
 /// What the driver knows about a message, for placeholders and scripts.

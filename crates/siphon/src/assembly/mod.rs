@@ -1,9 +1,14 @@
 //! Joins configuration, pipe, plugins and core. Nothing else in the workspace knows all four.
 
+mod backends;
 mod catalogue;
+mod chosen;
 mod handler;
+mod in_pipe;
+mod lent;
 mod publish;
 mod spec;
+mod subscribe;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,15 +16,15 @@ use std::sync::Arc;
 use siphon_config::model::{Agent, LogFormat, LogLevel, PluginSettings};
 use siphon_config::{Config, Document, Problem, Severity};
 use siphon_core::AgentSpec;
-use siphon_core::abi::Weight;
+use siphon_core::abi::{Capabilities, Weight};
 use siphon_core::plugin::{Registered, Registry};
-use siphon_pipe::Pipe;
+use siphon_pipe::{Pipe, dead_letters};
 use siphon_telemetry::{AgentMetrics, Format, Level, Metrics};
 
 use crate::cli::Sources;
 
+use backends::PluginBackends;
 pub use handler::PipeHandler;
-use publish::PluginBackends;
 
 /// The folder that is looked for beside the program.
 const DEFAULT_FOLDER: &str = "plugins";
@@ -63,12 +68,15 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
-        problems.extend(PluginBackends(&registry).findings(&config, &document));
+        problems.extend(PluginBackends::new(&registry).findings(&config, &document));
+        problems.extend(in_pipe::findings(&registry, &config, &document, &problems));
         let metrics = Metrics::default();
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);
         problems.extend(driver_findings(&document, &config, &registry, &problems));
         problems.extend(pipe_problems);
         problems.sort_by(|left, right| (left.at, &left.path).cmp(&(right.at, &right.path)));
+        // What all agents use (the catalog of gRPC) is wrong for each that uses it, and said once.
+        problems.dedup();
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
@@ -175,11 +183,26 @@ fn build_agent(
     registry: &Registry,
     metrics: &Metrics,
 ) -> Result<AssembledAgent, Vec<Problem>> {
+    check_dead_letters(agent, driver)?;
     let spec = spec::of(agent, driver);
     let metrics = metrics.agent(&spec.label);
-    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &PluginBackends(registry), metrics.pipe())?;
-    let handler = Arc::new(PipeHandler::new(pipe, agent, spec.label.clone()));
+    let backends = PluginBackends::new(registry);
+    let pipe = Pipe::build_with_plugins(agent, &config.service.http, &backends, metrics.pipe())?;
+    let subscriptions = backends.into_subscriptions();
+    let handler = Arc::new(PipeHandler::new(pipe, subscriptions, agent, spec.label.clone()));
     Ok(AssembledAgent { spec, handler, metrics })
+}
+
+/// A check may only send events to where failed ones are kept if there is such a place: they would be lost.
+fn check_dead_letters(agent: &Agent, driver: &Registered) -> Result<(), Vec<Problem>> {
+    if driver.capabilities.has(Capabilities::REJECT) {
+        return Ok(());
+    }
+    let name = driver.main_key();
+    let message = format!("{name} keeps no events that failed for good; choose \"retry\" or \"discard\"");
+    let lost = |path| Problem { path, ..problem(Severity::Error, "", message.clone()) };
+    let problems: Vec<_> = dead_letters(agent).into_iter().map(lost).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// The pipe knows paths; the document knows where they are.

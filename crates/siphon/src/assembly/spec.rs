@@ -27,7 +27,8 @@ pub(super) fn of(agent: &Agent, driver: &Arc<Registered>) -> AgentSpec {
     }
 }
 
-fn strategy(strategy: BackoffStrategy) -> Strategy {
+/// The core's word for a strategy.
+pub(super) fn strategy(strategy: BackoffStrategy) -> Strategy {
     match strategy {
         BackoffStrategy::Constant => Strategy::Constant,
         BackoffStrategy::Linear => Strategy::Linear,

@@ -45,14 +45,13 @@ fn describe_agent(agent: &AssembledAgent, out: &mut String) {
     for (key, effect) in &description.components {
         let _ = writeln!(out, "    {key}: {effect}");
     }
-    let together = together(description);
-    let _ = writeln!(
-        out,
-        "    calls {} backend{}{together}:",
-        description.backends.len(),
-        plural(description.backends.len())
-    );
-    description.backends.iter().for_each(|backend| describe_backend(backend, out));
+    describe_backends(description, "    ", out);
+}
+
+fn describe_backends(description: &Description, margin: &str, out: &mut String) {
+    let (count, together) = (description.backends.len(), together(description));
+    let _ = writeln!(out, "{margin}calls {count} backend{}{together}:", plural(count));
+    description.backends.iter().for_each(|backend| describe_backend(backend, margin, out));
 }
 
 /// How the backends whose answers count are called.
@@ -65,7 +64,7 @@ fn together(description: &Description) -> &'static str {
     }
 }
 
-fn describe_backend(backend: &BackendDescription, out: &mut String) {
+fn describe_backend(backend: &BackendDescription, margin: &str, out: &mut String) {
     let collection = if backend.is_collection { ", a collection" } else { "" };
     let filters = if backend.filters.is_empty() { String::new() } else { format!(", {}", backend.filters.join(", ")) };
     let shadow = if backend.is_shadow { ", a shadow" } else { "" };
@@ -73,9 +72,16 @@ fn describe_backend(backend: &BackendDescription, out: &mut String) {
         Some(namespace) => format!("{namespace} {}", backend.urls.join(" | ")).trim_end_matches([' ', '/']).to_owned(),
         None => format!("{} {}", backend.method, backend.urls.join(" | ")),
     };
-    let _ = writeln!(out, "    [+] {whom} ({}{collection}{filters}{shadow})", backend.encoding);
+    let _ = writeln!(out, "{margin}[+] {whom} ({}{collection}{filters}{shadow})", backend.encoding);
     for (key, effect) in &backend.components {
-        let _ = writeln!(out, "        {key}: {effect}");
+        let _ = writeln!(out, "{margin}    {key}: {effect}");
+    }
+    if let Some(inside) = &backend.workflow {
+        let margin = format!("{margin}    ");
+        for (key, effect) in &inside.components {
+            let _ = writeln!(out, "{margin}{key}: {effect}");
+        }
+        describe_backends(inside, &margin, out);
     }
 }
 

@@ -55,16 +55,28 @@ async fn run_all(agent: &AssembledAgent, events: &[Event], output: Output) -> bo
     let mut nacked = false;
     for event in events {
         let start = Instant::now();
-        let handled = attempt(&*agent.handler, event, agent.spec.timeout).await;
+        let mut handled = attempt(&*agent.handler, event, agent.spec.timeout).await;
         nacked |= handled.failure.is_some();
+        let on_done = handled.on_done.take().filter(|_| handled.failure.is_none());
+        on_done.into_iter().for_each(|on_done| on_done());
         say!("{}", line(&handled, start.elapsed(), output));
     }
     agent.handler.finish().await;
     nacked
 }
 
+/// What the agent would tell the broker.
+fn outcome(failure: Option<&siphon_core::Failure>) -> &'static str {
+    match failure.map(|failure| failure.outcome) {
+        None => "ack",
+        Some(Some(siphon_core::Outcome::Discard)) => "discard",
+        Some(Some(siphon_core::Outcome::DeadLetter)) => "dead-letter",
+        Some(Some(siphon_core::Outcome::Retry) | None) => "nack",
+    }
+}
+
 fn line(handled: &Handled<Response>, took: Duration, output: Output) -> String {
-    let outcome = if handled.failure.is_some() { "nack" } else { "ack" };
+    let outcome = outcome(handled.failure.as_ref());
     let complete = handled.failure.is_none() && handled.reply.as_ref().is_some_and(|reply| reply.complete);
     let data = handled.reply.as_ref().map_or_else(|| "null".to_owned(), |reply| reply.data.to_string());
     let error = handled.failure.as_ref().map(|failure| failure.message.as_str());

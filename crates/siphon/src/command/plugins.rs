@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use siphon_config::Document;
 use siphon_config::model::PluginSettings;
-use siphon_core::abi::{Capabilities, Level};
+use siphon_core::abi::{Capabilities, Kind, Level};
 use siphon_core::plugin::{Library, Registered, Registry, kind_name};
 
 use super::Outcome;
@@ -82,7 +82,8 @@ fn show_brief(component: &Registered) {
 
 /// What it is for its user: a sink that stands in a backend is a backend.
 fn role(component: &Registered) -> &'static str {
-    if component.level == Level::BACKEND { "backend" } else { kind_name(component.kind) }
+    let is_backend = component.kind == Kind::SINK && component.level == Level::BACKEND;
+    if is_backend { "backend" } else { kind_name(component.kind) }
 }
 
 /// All but the first line. A source and a sink often have the same configuration, which is shown once.
@@ -114,7 +115,7 @@ fn library_json(library: &Library, registry: &Registry) -> Value {
 fn component_json(component: &Registered) -> Value {
     json!({
         "kind": kind_name(component.kind),
-        "level": if component.level == Level::AGENT { "agent" } else { "backend" },
+        "level": level(component.level),
         "keys": component.keys,
         "schemes": component.schemes,
         "label": component.label,
@@ -122,6 +123,14 @@ fn component_json(component: &Registered) -> Value {
         "fields": fields(&component.schema).iter().map(Field::to_json).collect::<Vec<_>>(),
         "schema": serde_json::from_str::<Value>(&component.schema).unwrap_or_default(),
     })
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::AGENT => "agent",
+        Level::EVERYWHERE => "everywhere",
+        _ => "backend",
+    }
 }
 
 fn capability_names(capabilities: Capabilities) -> Vec<&'static str> {
@@ -135,6 +144,8 @@ fn capability_names(capabilities: Capabilities) -> Vec<&'static str> {
         (Capabilities::PAUSE, "pauses"),
         (Capabilities::LAG, "knows its lag"),
         (Capabilities::SELF_HEALING, "mends its connection"),
+        (Capabilities::REQUESTS, "changes requests"),
+        (Capabilities::REPLIES, "changes replies"),
     ];
     all.into_iter().filter(|(bit, _)| capabilities.has(*bit)).map(|(_, name)| name).collect()
 }

@@ -72,8 +72,9 @@ impl Machine {
         Ok(Self { lua, program, event, limits, begin, end, sources, live: None, pre, post, is_spent: false })
     }
 
-    /// Whether it may work on another event.
-    pub fn is_reusable(&self) -> bool {
+    /// Lets go of the event. Gives whether the state may work on another one.
+    pub fn forget(&mut self) -> bool {
+        self.event.with(|event| *event = Event::default());
         !self.is_spent && self.lua.used_memory() < KEPT_MEMORY
     }
 

@@ -11,10 +11,11 @@ use siphon_config::model::{Agent, Backend};
 use tokio::time::Instant;
 
 use super::*;
+use crate::calling::Calling;
 use crate::components::testing::component;
 use crate::error::PipeError;
 use crate::fixture;
-use crate::http::{Client, ClientSettings};
+use crate::http::ClientSettings;
 use crate::json::Json;
 
 /// Where a script stands.
@@ -49,12 +50,12 @@ impl Bench {
         let inner = Box::new(Below { seen: Arc::clone(&seen), reply });
         let backend: Backend = fixture::backend("http://h", "/p");
         let agent: Agent = fixture::agent(Vec::new());
-        let client = Arc::new(Client::new(ClientSettings::from(&fixture::http())));
+        let calling = Calling::new(ClientSettings::from(&fixture::http())).expect("plain settings");
         let place = match at {
             At::Agent => None,
             At::Backend => Some(&backend),
         };
-        let site = Site { agent: &agent, backend: place, client: &client, service: &client };
+        let site = Site { backend: place, ..calling.site(&agent) };
         let stage = build(&component("modifier/lua", settings), &site, inner)?;
         Ok(Self { stage, seen })
     }

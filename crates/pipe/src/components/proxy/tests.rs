@@ -1,5 +1,6 @@
 use super::*;
-use crate::fixture::{agent, backend};
+use crate::components::testing;
+use crate::fixture::backend;
 use siphon_config::tree::{Entry as Field, Node, Position, Value};
 
 /// JSON as a file has it; every value stands in line 1.
@@ -95,12 +96,8 @@ fn static_data_keeps_its_number_texts() {
 }
 
 fn part(settings: &str) -> Checked<Part> {
-    let (agent, client) =
-        (agent(vec![backend("http://h", "/")]), crate::http::ClientSettings::from(&crate::fixture::http()));
-    let client = std::sync::Arc::new(crate::http::Client::new(client));
-    let site = Site { agent: &agent, backend: agent.backends.first(), client: &client, service: &client };
     let mut part = Part::default();
-    build_backend(&component(settings), &site, &mut part).map(|()| part)
+    testing::with_site(|site| build_backend(&component(settings), site, &mut part)).map(|()| part)
 }
 
 #[test]

@@ -299,6 +299,7 @@ fn what_cannot_work_is_refused_at_load() {
     refused(r#"{"pre": "x = 1\nlokal a = 1"}"#, "b.pre", "pre-script:2: '=' expected near 'a'");
     refused(r#"{"post": "if true then"}"#, "b.post", "post-script:1: 'end' expected near '<eof>'");
     refused(r#"{"pre": 5}"#, "b.pre", "invalid type");
+    refused(r#""local x = 1""#, "b", "invalid type");
     refused(r#"{"sources": ["nowhere.lua"]}"#, "b.sources[0]", "nowhere.lua: No such file");
     refused(r#"{"sources": ["nowhere.lua"], "live": true}"#, "b.sources[0]", "nowhere.lua: No such file");
     let sources = |md5: &str| format!(r#"{{"sources": ["{good}"], "md5": {md5}}}"#);
