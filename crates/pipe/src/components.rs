@@ -28,6 +28,8 @@ mod jmespath;
 #[cfg(feature = "json-schema")]
 mod json_schema;
 mod lambda;
+#[cfg(feature = "lua")]
+mod lua;
 mod martian;
 #[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
 mod outcome;
@@ -40,7 +42,7 @@ mod soap;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod with_token;
 pub(crate) mod workflow;
 
@@ -67,6 +69,8 @@ use workflow::Nested;
 pub use outcome::dead_letters;
 
 static TABLE: &[Entry] = &[
+    #[cfg(feature = "lua")]
+    lua::AGENT,
     #[cfg(feature = "cel")]
     cel::AGENT,
     #[cfg(feature = "json-schema")]
@@ -91,8 +95,11 @@ static TABLE: &[Entry] = &[
     soap::ENTRY,
     graphql::ENTRY,
     plugins::BACKEND,
+    soap::FAULTS,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    #[cfg(feature = "lua")]
+    lua::BACKEND,
     #[cfg(feature = "cel")]
     cel::BACKEND,
     #[cfg(feature = "json-schema")]
@@ -396,6 +403,11 @@ impl<'c> Components<'c> {
             });
         }
         if problems.is_empty() { Ok(stage) } else { Err(problems) }
+    }
+
+    /// What [`wrap`](Self::wrap) would find, where there is nothing to wrap.
+    pub fn findings(&self, site: &Site<'_>) -> Vec<Problem> {
+        self.wrap(site, Box::new(Refused)).err().unwrap_or_default()
     }
 
     /// Puts the agent's modifiers around `inner`, its joined backends or one of its shadows.
