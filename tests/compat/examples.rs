@@ -161,6 +161,11 @@ fn the_examples_do_what_they_say() {
         ],
     );
     check_run("graphql.json", &[("books", "book.added", &["/graphql/add", "/graphql/find"])]);
+    check_run("body-generator.json", &[("orders", "order.created", &["/v2/orders"])]);
+    check_run("body-extractor.json", &[("invoices", "invoice.due", &["/invoices"])]);
+    check_run("jmespath.json", &[("parcels", "parcel.asked", &["/parcels/search"])]);
+    check_run("response-body.json", &[("addresses", "address.changed", &["/addresses/normalise"])]);
+    check_run("soap.json", &[("stock", "stock.asked", &["/stock.asmx"])]);
     check_run("xml.json", &[("cars", "car.new", &["/car.xml", "/news"])]);
     check_run(
         "topics.json",

@@ -70,21 +70,21 @@ async fn a_panic_in_any_call_is_survived() {
     check("panic-settle", r#"{"events": 10, "panic": ["settle"], "after": 1}"#, 2).await;
     check("panic-ping", r#"{"events": 10, "panic": ["ping"], "after": 2}"#, 10).await;
     check("panic-close", r#"{"events": 10, "panic": ["close"]}"#, 10).await;
-    expect_line(&["[ASYNC: panic-recv][Chaos]", "the driver panicked", "told to panic in Recv"]).await;
+    expect_line(&["[ASYNC: panic-recv][Chaos]", "the plugin panicked", "told to panic in Recv"]).await;
 }
 
 #[tokio::test]
 async fn a_driver_that_panics_while_it_connects_is_tried_again_and_given_up() {
     let spec = AgentSpec { max_retries: Some(2), ..agent("panic-connect", r#"{"panic": ["connect"]}"#) };
     let troubled = TestAgent::start(spec, &ScriptedHandler::always(Step::Succeed));
-    assert_eq!(troubled.ended().await, AgentEnd::Failed("the driver panicked: told to panic in Connect".into()));
+    assert_eq!(troubled.ended().await, AgentEnd::Failed("the plugin panicked: told to panic in Connect".into()));
 }
 
 #[tokio::test]
 async fn a_panic_in_check_is_a_finding() {
     let findings = driver().check(&agent("panic-check", r#"{"panic": ["check"]}"#).open_options());
     let messages: Vec<_> = findings.iter().map(|finding| finding.message.as_str()).collect();
-    assert_eq!(messages, ["the driver panicked: told to panic in Check"]);
+    assert_eq!(messages, ["the plugin panicked: told to panic in Check"]);
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ fn a_panic_while_registering() {
     let output = siphon.output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     let expected = format!(
-        "{} failed to register: the driver panicked: told to panic while registering; ask its author, or remove it",
+        "{} failed to register: the plugin panicked: told to panic while registering; ask its author, or remove it",
         folder.path().join("misfit.so").display()
     );
     assert!(shown.contains(&expected), "{shown}\n{}", String::from_utf8_lossy(&output.stderr));

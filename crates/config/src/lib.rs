@@ -38,5 +38,6 @@ mod workflow;
 pub use catalogue::Catalogue;
 pub use document::{Checked, Document};
 pub use model::Config;
+pub use pattern::canonical_header;
 pub use problem::{Problem, Severity};
 pub use siphon_duration::{self as duration, HumanDuration};

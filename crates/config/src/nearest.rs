@@ -2,7 +2,7 @@
 
 /// The candidate with the fewest typing errors (a wrong, missing, additional or swapped letter) from `word`, when
 /// they are few for its length. Letter case does not count.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = lower(word);
     candidates
         .into_iter()

@@ -44,7 +44,7 @@ fn braced(name: &str) -> String {
 }
 
 /// `x-request-id` → `X-Request-Id`, as Go writes header names. What is no header name stays as it is: `*`, the empty text.
-pub(crate) fn canonical_header(name: &str) -> String {
+pub fn canonical_header(name: &str) -> String {
     if !name.bytes().all(is_token) {
         return name.to_owned();
     }

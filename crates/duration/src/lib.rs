@@ -86,6 +86,10 @@ impl SignedDuration {
         Ok(Self { nanoseconds })
     }
 
+    pub fn nanoseconds(self) -> i64 {
+        self.nanoseconds
+    }
+
     pub fn is_negative(self) -> bool {
         self.nanoseconds < 0
     }

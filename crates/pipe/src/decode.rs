@@ -55,7 +55,7 @@ fn mismatch(found: &str, wanted: &str, body: &[u8], hint: &str) -> String {
 }
 
 /// `safejson` takes every value.
-fn wrap(value: Json) -> Json {
+pub(crate) fn wrap(value: Json) -> Json {
     match JsonRef::from(&value).type_name() {
         "object" => value,
         "array" => Json::field(COLLECTION, value),

@@ -28,7 +28,7 @@ pub(crate) use exchange::{Below, Following};
 pub(crate) use proxy::Proxy;
 pub(crate) use redirect::RedirectPolicy;
 pub(crate) use tls::TlsSettings;
-pub(crate) use wire::host_of;
+pub(crate) use wire::{host_of, is_ours};
 
 /// Largest reply, in bytes, as it comes and unpacked. A reply is held in memory whole, once for each worker; one that
 /// is larger is a mistake of the backend more often than data, and failing it is better than being killed.

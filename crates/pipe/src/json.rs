@@ -75,7 +75,7 @@ impl Json {
         Self(Repr::Number(value.to_string().into()))
     }
 
-    /// The caller vouches that the text is a number of JSON.
+    /// A number by its text, which is one that JSON has.
     pub(crate) fn number(text: impl Into<Text>) -> Self {
         Self(Repr::Number(text.into()))
     }
@@ -137,6 +137,17 @@ impl Json {
     /// The fields of an object, owned; `None` for anything else.
     pub fn into_object(mut self) -> Option<Object> {
         self.object_mut().map(std::mem::take)
+    }
+
+    /// Levels of containers that were built, around scalars and what was parsed.
+    pub(crate) fn built_depth(&self) -> usize {
+        match &self.0 {
+            Repr::Array(items) => 1 + items.iter().map(Self::built_depth).max().unwrap_or_default(),
+            Repr::Object(object) => {
+                1 + object.fields().iter().map(|(_, value)| value.built_depth()).max().unwrap_or_default()
+            }
+            _ => 0,
+        }
     }
 
     /// The value as JSON text without spaces.

@@ -32,6 +32,8 @@ mod pattern;
 mod percent;
 mod pipe;
 mod place;
+#[cfg(feature = "jmespath")]
+mod query;
 mod reference;
 mod sequence;
 #[cfg(test)]
@@ -42,6 +44,7 @@ mod shadow;
 mod stage;
 mod taken;
 mod target;
+mod template;
 mod timed;
 mod xml;
 

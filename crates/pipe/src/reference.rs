@@ -53,7 +53,7 @@ fn below<'a>(at: JsonRef<'a>, step: &str) -> Option<JsonRef<'a>> {
 }
 
 /// The text of a value inside others, as the reference writes it: `map[a:1 b:[x y]]`. Keys are sorted.
-fn write(value: JsonRef<'_>, out: &mut String) {
+pub(crate) fn write(value: JsonRef<'_>, out: &mut String) {
     match value.view() {
         View::Null => out.push_str("<nil>"),
         View::Bool(value) => _ = write!(out, "{value}"),

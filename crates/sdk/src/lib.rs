@@ -65,16 +65,19 @@ mod pipe;
 mod pubsub;
 #[forbid(unsafe_code)]
 mod runtime;
+#[forbid(unsafe_code)]
+mod view;
 
 pub use driver::{Context, Receiver, Settlement, Settler, Sink, Source, Verdict, Weight, check_nothing};
 pub use error::{Error, Finding};
 pub use export::{http_client, modifier, publisher, sink, source, subscriber};
 pub use message::{Batch, Message, OutgoingMessage};
-pub use pipe::{Answer, HttpClient, Modifier, Refusal, Reply, Request, Sides};
+pub use pipe::{Answer, HttpClient, Modifier, Refusal, Sides};
 pub use pubsub::{PubsubSubscription, PubsubTopic, PubsubUrl};
 pub use schemars;
 pub use siphon_abi::{Capabilities, Component};
 pub use siphon_duration::HumanDuration;
+pub use view::{Reply, Request};
 
 #[doc(hidden)]
 pub mod private {

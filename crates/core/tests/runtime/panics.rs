@@ -54,7 +54,7 @@ async fn the_error_says_that_it_was_a_panic_and_what_it_said() {
     broker.panic_in(Call::Connect);
     let agent =
         TestAgent::start(AgentSpec { max_retries: Some(0), ..spec(&broker) }, &ScriptedHandler::always(Step::Succeed));
-    assert_eq!(agent.ended().await, AgentEnd::Failed("the driver panicked: told to panic in Connect".into()));
+    assert_eq!(agent.ended().await, AgentEnd::Failed("the plugin panicked: told to panic in Connect".into()));
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn in_check_it_is_a_finding() {
     broker.panic_in(Call::Check);
     let findings = driver(&broker).check(&spec(&broker).open_options());
     let said: Vec<_> = findings.iter().map(|finding| finding.message.as_str()).collect();
-    assert_eq!(said, ["the driver panicked: told to panic in Check"]);
+    assert_eq!(said, ["the plugin panicked: told to panic in Check"]);
 }
 
 #[tokio::test]

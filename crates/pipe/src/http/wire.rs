@@ -23,6 +23,11 @@ static TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 static OURS: [HeaderName; 9] =
     [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, TE, TRAILER, UPGRADE, EXPECT, PROXY_AUTHORIZATION];
 
+/// Whether a header is ours to write: set on an event it would be left behind.
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
+    OURS.contains(name)
+}
+
 /// What is the same for all calls of a client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Habits {

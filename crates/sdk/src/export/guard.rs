@@ -13,15 +13,10 @@ pub(crate) fn guard<T>(body: impl FnOnce() -> T, otherwise: impl FnOnce(Error) -
     }
 }
 
-/// The error that a panic of a driver becomes.
+/// The error that a panic becomes. The payload itself is forgotten: its destructor could panic again.
 pub(crate) fn panic_error(payload: Box<dyn Any + Send>) -> Error {
-    Error::panic(panicked("driver", payload))
-}
-
-/// What `who` said when it panicked. The payload itself is forgotten: its destructor could panic again.
-pub(crate) fn panicked(who: &str, payload: Box<dyn Any + Send>) -> String {
     let said = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
     std::mem::forget(payload);
-    format!("the {who} panicked: {}", said.as_deref().unwrap_or("without a message"))
+    Error::panic(format!("the plugin panicked: {}", said.as_deref().unwrap_or("without a message")))
 }

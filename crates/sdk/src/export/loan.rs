@@ -9,7 +9,8 @@ use bytes::Bytes;
 use siphon_abi::{Ending, Fields, Lent, Pair, Pairs, ReplyFlags, ReplyView, RequestView, Returned, Slice};
 
 use super::guard::guard;
-use crate::pipe::{Changed, List, Refusal};
+use crate::pipe::Refusal;
+use crate::view::{Changed, List};
 
 /// A request, and the reply where there is one, in the host's memory: released with the last clone.
 #[derive(Clone)]

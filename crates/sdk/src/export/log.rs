@@ -52,7 +52,7 @@ pub(super) fn install(host: HostApi, crate_name: &'static str) {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let said = info.payload_as_str().unwrap_or("without a message");
-        write_line(LogLevel::ERROR, "panic", &format!("the driver panicked at {place}: {said}"), "");
+        write_line(LogLevel::ERROR, "panic", &format!("the plugin panicked at {place}: {said}"), "");
     }));
 }
 

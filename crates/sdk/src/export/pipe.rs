@@ -19,12 +19,13 @@ use siphon_abi::{
 use tokio::time::timeout;
 
 use super::args;
-use super::guard::{guard, panicked};
+use super::guard::{guard, panic_error};
 use super::loan::{Loan, returned};
 use super::log::named;
 use super::register::component;
 use super::source::{check_with, first_error};
-use crate::pipe::{Changed, HttpClient, Modifier, Refusal, Reply, Request, Sides};
+use crate::pipe::{HttpClient, Modifier, Refusal, Sides};
+use crate::view::{Changed, Reply, Request};
 use crate::{Context, Error, Finding};
 
 /// `M` as a component, for [`export_plugin!`](crate::export_plugin): `plugin/req-resp-modifier` finds it by its names.
@@ -180,9 +181,8 @@ fn begin(
     answering: Answering,
     work: impl Future<Output = Ended> + Send + 'static,
 ) {
-    let unwinding = AssertUnwindSafe(work).catch_unwind().map(|ended| {
-        ended.unwrap_or_else(|payload| Err(Refusal::of_kind(ErrorKind::PANIC, panicked("plugin", payload))))
-    });
+    let unwinding = AssertUnwindSafe(work).catch_unwind();
+    let unwinding = unwinding.map(|ended| ended.unwrap_or_else(|payload| Err(panic_error(payload).into())));
     let work = Box::pin(named(agent.to_owned(), unwinding));
     // The work catches its own panics; what is left is memory.
     guard(move || drive(start, time_left, answering, work), drop);

@@ -61,11 +61,19 @@ pub(super) fn chosen<'r>(
             None => problems.push(component.problem(path, &unknown(registry, kind, name))),
         }
     }
-    let is_idle = |key: &&String| *key != "name" && !names.iter().any(|(_, name)| name == *key);
-    problems.extend(settings.keys().filter(is_idle).map(|key| {
-        component.problem(key, "is of a plugin that name does not list, and has no effect; list it there, or remove it")
-    }));
+    if !names.is_empty() {
+        problems.extend(idle(component, &names));
+    }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+/// One problem for each object that belongs to no name.
+fn idle<'c>(component: &'c Component, names: &'c [(String, String)]) -> impl Iterator<Item = Problem> + 'c {
+    let is_named = |key: &str| key == "name" || names.iter().any(|(_, name)| name == key);
+    let entries = component.settings.entries().iter();
+    let idle = entries.filter(move |entry| !entry.is_comment() && !is_named(&entry.key));
+    let said = "is of a plugin that name does not list, and has no effect; list it there, or remove it";
+    idle.map(move |entry| component.problem(&entry.key, said))
 }
 
 /// Each name and its path. The schema has checked that there is a text, or a list of them.
@@ -116,9 +124,9 @@ pub(super) fn problem(component: &Component, name: &str, below: &str, message: &
 }
 
 /// The schema of a component that is filled by plugins: its own keys, and under each name the settings of that plugin.
+/// Other keys are left to [`chosen`], which knows why they are wrong.
 pub(super) fn schema(base: Value, registry: &Registry, kind: abi::Kind) -> Value {
     let mut schema = base;
-    schema["additionalProperties"] = json!(false);
     for plugin in registry.all_in_pipe(kind) {
         let own: Value = serde_json::from_str(&plugin.schema).unwrap_or(json!(true));
         for name in &plugin.keys {

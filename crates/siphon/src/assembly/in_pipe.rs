@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use siphon_config::model::{Component, Config};
+use siphon_config::model::{Agent, Component, Config};
 use siphon_config::{Document, Problem};
 use siphon_core::abi::{ErrorKind, Kind};
 use siphon_core::plugin::{Changes, HttpClient, Modifier, Refused, Registry};
@@ -17,12 +17,15 @@ use super::{is_refused, placed, severity};
 /// What the plugins have to say about their settings in pipes, with the places in the file. Settings that their schema has
 /// refused are not shown to them.
 pub(super) fn findings(registry: &Registry, config: &Config, document: &Document, known: &[Problem]) -> Vec<Problem> {
-    let places = chosen::places(config).filter(|(_, _, component)| !is_refused(known, &component.path));
-    let of_one = |(kind, agent, component)| match chosen(registry, kind, component, agent) {
+    let of_one = |(kind, agent, component): (Kind, &Agent, &Component)| match chosen(registry, kind, component, agent) {
         Err(problems) => problems.into_iter().map(|problem| placed(problem, document)).collect(),
-        Ok(all) => all.iter().flat_map(|one| said_by(one, component, document)).collect::<Vec<_>>(),
+        Ok(all) => {
+            let is_told = |one: &&Chosen<'_>| is_refused(known, &chosen::path(component, &one.name, ""));
+            let unsaid = all.iter().filter(|one| !is_told(one));
+            unsaid.flat_map(|one| said_by(one, component, document)).collect::<Vec<_>>()
+        }
     };
-    places.flat_map(of_one).collect()
+    chosen::places(config).flat_map(of_one).collect()
 }
 
 fn said_by(one: &Chosen<'_>, component: &Component, document: &Document) -> Vec<Problem> {
@@ -48,8 +51,9 @@ pub(super) fn modified(
             modifier.map_err(|error| vec![chosen::problem(component, &name, &error.path, &error.message)])?;
         links.push(Link { modifier, speaker: Speaker(format!("modifier {name}").into()) });
     }
-    let (is_agent, has_replies) = (site.backend.is_none(), links.iter().any(|link| link.modifier.has_replies()));
-    Ok(Box::new(Modified { links, is_agent, has_replies, inner }))
+    let has_requests = links.iter().any(|link| link.modifier.has_requests());
+    let has_replies = links.iter().any(|link| link.modifier.has_replies());
+    Ok(Box::new(Modified { links, is_agent: site.backend.is_none(), has_requests, has_replies, inner }))
 }
 
 /// The HTTP client that `component` names.
@@ -96,6 +100,7 @@ struct Modified {
     links: Vec<Link>,
     /// Around an agent's backends, not around one call.
     is_agent: bool,
+    has_requests: bool,
     has_replies: bool,
     inner: Box<dyn Stage>,
 }
@@ -125,6 +130,9 @@ impl Modified {
     }
 
     async fn down(&self, request: Request, context: &Context) -> Result<Request, PipeError> {
+        if !self.has_requests {
+            return Ok(request);
+        }
         let mut lent = self.lent(request);
         for Link { modifier, speaker } in self.links.iter().filter(|link| link.modifier.has_requests()) {
             let ended = modifier.request(lent.clone(), context.deadline).await;
