@@ -24,6 +24,8 @@ mod jmespath;
 #[cfg(feature = "json-schema")]
 mod json_schema;
 mod lambda;
+#[cfg(feature = "lua")]
+mod lua;
 #[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
 mod outcome;
 mod plugins;
@@ -61,6 +63,8 @@ use workflow::Nested;
 pub use outcome::dead_letters;
 
 static TABLE: &[Entry] = &[
+    #[cfg(feature = "lua")]
+    lua::AGENT,
     #[cfg(feature = "cel")]
     cel::AGENT,
     #[cfg(feature = "json-schema")]
@@ -85,8 +89,11 @@ static TABLE: &[Entry] = &[
     soap::ENTRY,
     graphql::ENTRY,
     plugins::BACKEND,
+    soap::FAULTS,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    #[cfg(feature = "lua")]
+    lua::BACKEND,
     #[cfg(feature = "cel")]
     cel::BACKEND,
     #[cfg(feature = "json-schema")]

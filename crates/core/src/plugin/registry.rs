@@ -123,10 +123,8 @@ impl Registry {
 
     /// All sources and sinks that answer to `key` on a backend: those of one key are of one kind.
     pub fn backends(&self, key: &str) -> impl Iterator<Item = &Arc<Registered>> {
-        let of_kind = |component: &&Arc<Registered>| [Kind::SOURCE, Kind::SINK].contains(&component.kind);
-        let components = self.components.iter().filter(of_kind);
-        components
-            .filter(move |component| component.level == Level::BACKEND && component.keys.iter().any(|own| own == key))
+        let answers = move |component: &&Arc<Registered>| component.keys.iter().any(|own| own == key);
+        self.components.iter().filter(|component| component.is_backend()).filter(answers)
     }
 
     /// What stands in pipes under `name`.
@@ -212,6 +210,12 @@ impl Registered {
             sink,
             pipe,
         })
+    }
+
+    /// Whether it stands in the place of HTTP: it publishes an event, or takes a message for it. HTTP clients are found by
+    /// name, not by a key of their own.
+    pub fn is_backend(&self) -> bool {
+        self.level == Level::BACKEND && matches!(self.kind, Kind::SOURCE | Kind::SINK)
     }
 
     /// The main key.

@@ -16,7 +16,7 @@ pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
     let sources = registry.components().iter().filter(|component| is_driver(component));
     let built_in = component_table().iter().map(|entry| component(entry, registry));
     let mut backends: Vec<Entry> = Vec::new();
-    for component in registry.components().iter().filter(|component| is_backend(component)) {
+    for component in registry.components().iter().filter(|component| component.is_backend()) {
         // Several plugins share a namespace, each for its own URLs: their settings look the same.
         if !backends.iter().any(|known| known.main_key() == component.main_key()) {
             backends.push(backend(component));
@@ -26,11 +26,6 @@ pub(super) fn of(registry: &Registry, folder: &Path) -> Catalogue {
         entries: sources.map(|source| driver(source)).chain(built_in).chain(backends).collect(),
         plugin_folder: Some(folder.display().to_string()),
     }
-}
-
-/// What answers in the place of HTTP. HTTP clients of plugins are found by name, not by a key of their own.
-fn is_backend(component: &Registered) -> bool {
-    component.level == abi::Level::BACKEND && [abi::Kind::SOURCE, abi::Kind::SINK].contains(&component.kind)
 }
 
 fn backend(component: &Registered) -> Entry {

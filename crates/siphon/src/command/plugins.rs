@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use siphon_config::Document;
 use siphon_config::model::PluginSettings;
-use siphon_core::abi::{Capabilities, Kind, Level};
+use siphon_core::abi::{Capabilities, Level};
 use siphon_core::plugin::{Library, Registered, Registry, kind_name};
 
 use super::Outcome;
@@ -80,10 +80,9 @@ fn show_brief(component: &Registered) {
     say!("  {} {} [{}]", role(component), component.keys.join(", "), component.label);
 }
 
-/// What it is for its user: a sink that stands in a backend is a backend.
+/// What it is for its user: a source or a sink that stands in a backend is a backend.
 fn role(component: &Registered) -> &'static str {
-    let is_backend = component.kind == Kind::SINK && component.level == Level::BACKEND;
-    if is_backend { "backend" } else { kind_name(component.kind) }
+    if component.is_backend() { "backend" } else { kind_name(component.kind) }
 }
 
 /// All but the first line. A source and a sink often have the same configuration, which is shown once.
