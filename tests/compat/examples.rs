@@ -22,11 +22,27 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Puts the files that examples name into a lab, under the names that they use.
+fn with_files(lab: Lab) -> Lab {
+    let folders = std::fs::read_dir(config_folder().join("examples"))
+        .expect("the examples")
+        .map(|entry| entry.expect("one").path());
+    for folder in folders.filter(|path| path.is_dir()) {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        std::fs::create_dir(lab.path(&name)).expect("a folder");
+        for file in std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("a file")) {
+            let inner = format!("{name}/{}", file.file_name().to_string_lossy());
+            lab.write(&inner, std::fs::read(file.path()).expect("a file"));
+        }
+    }
+    lab
+}
+
 #[track_caller]
 fn checked(file: &Path) -> Ran {
     let name = file.file_name().expect("a name").to_string_lossy().into_owned();
     let driver = ["amqp", "kafka", "nats"].into_iter().find(|driver| name.starts_with(driver));
-    let lab = driver.map_or_else(Lab::empty, |driver| Lab::empty().with_plugin(driver));
+    let lab = with_files(driver.map_or_else(Lab::empty, |driver| Lab::empty().with_plugin(driver)));
     std::fs::copy(config_folder().join("examples/orders.pb"), lab.path("orders.pb")).expect("copied");
     lab.siphon(&["check", "-c", file.to_str().expect("text"), "--plugins", "plugins"])
 }
@@ -207,4 +223,23 @@ fn the_quickstart_delivers_to_its_own_debug_endpoint() {
     assert_eq!(siphon.ask("PUT", "/__debug?answer=200").status, 200);
     siphon.wait_for_agent("orders", |agent| agent["acked"] == 2);
     assert_eq!(siphon.stop(), 0);
+}
+
+#[test]
+fn the_scripts_of_the_lua_example_do_what_they_say() {
+    let backend = HttpBackend::start();
+    let lab = with_files(Lab::empty());
+    let text = std::fs::read_to_string(config_folder().join("examples/lua.json")).expect("the example");
+    lab.write("lua.json", text.replace("http://127.0.0.1:8000", &backend.url()));
+    lab.write("good", r#"{"id": 1700000000123456, "customer": "c 1"}"#);
+    lab.write("bad", r#"{"id": 8}"#);
+    let shared = ["invoke", "-c", "lua.json", "--plugins", "plugins", "--agent", "orders", "--output", "json"];
+    let invoked = lab.siphon(&[&shared[..], &["--payload", "good", "--payload", "bad"]].concat());
+    assert_eq!(invoked.status, 3, "{invoked:?}");
+    let lines: Vec<_> = invoked.stdout.lines().map(|line| line.replace(": ", ":")).collect();
+    assert!(lines[0].contains(r#""outcome":"ack""#) && lines[0].contains(r#""from":"shop""#), "{lines:?}");
+    assert!(lines[1].contains(r#""outcome":"nack""#) && lines[1].contains("an order needs a customer"), "{lines:?}");
+    let calls = backend.requests();
+    let order = calls[0].header("x-order");
+    assert_eq!((calls.len(), calls[0].path.as_str(), order), (1, "/c%201/orders", Some("order-1700000000123456")));
 }

@@ -85,7 +85,7 @@ impl Capabilities {
 pub struct Component {
     pub kind: Kind,
     pub level: Level,
-    /// Namespace keys: the main one first, then aliases.
+    /// Namespace keys, or the names of what stands in a pipe: the main one first, then aliases.
     pub keys: RVec<RString>,
     /// URL schemes that it serves under its keys; empty: all.
     pub schemes: RVec<RString>,

@@ -24,6 +24,8 @@ mod jmespath;
 #[cfg(feature = "json-schema")]
 mod json_schema;
 mod lambda;
+#[cfg(feature = "lua")]
+mod lua;
 #[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
 mod outcome;
 mod plugins;
@@ -35,7 +37,7 @@ mod soap;
 pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod workflow;
 
 use std::sync::Arc;
@@ -46,11 +48,13 @@ use siphon_config::problem::{Problem, Severity};
 
 use crate::backend::OnRefusal;
 use crate::choice::Condition;
+use crate::error::PipeError;
 use crate::fixed::Fixed;
 use crate::flatmap::Flatmap;
 use crate::http::{Below, Client, ClientSettings, Exchange, Following, RedirectPolicy, Way};
+use crate::message::Request;
 use crate::reference::Reference;
-use crate::stage::Stage;
+use crate::stage::{Context, Stage, StageFuture, ready};
 
 #[cfg(feature = "grpc")]
 pub(crate) use grpc::Catalog;
@@ -59,6 +63,8 @@ use workflow::Nested;
 pub use outcome::dead_letters;
 
 static TABLE: &[Entry] = &[
+    #[cfg(feature = "lua")]
+    lua::AGENT,
     #[cfg(feature = "cel")]
     cel::AGENT,
     #[cfg(feature = "json-schema")]
@@ -83,8 +89,11 @@ static TABLE: &[Entry] = &[
     soap::ENTRY,
     graphql::ENTRY,
     plugins::BACKEND,
+    soap::FAULTS,
     circuit_breaker::ENTRY,
     rate_limit::ENTRY,
+    #[cfg(feature = "lua")]
+    lua::BACKEND,
     #[cfg(feature = "cel")]
     cel::BACKEND,
     #[cfg(feature = "json-schema")]
@@ -364,12 +373,31 @@ impl<'c> Components<'c> {
     }
 
     /// Puts the configured stages around `inner`.
+    ///
+    /// # Errors
+    ///
+    /// What all of them find.
     pub fn wrap(&self, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
-        self.configured().rev().try_fold(inner, |inner, (entry, component)| match entry.build {
-            Build::Stage(build) => build(component, site, inner),
-            Build::Modifiers if self.level == Level::Backend => self.known.transports.modify(component, site, inner),
-            _ => Ok(inner),
-        })
+        let (mut stage, mut problems) = (inner, Vec::new());
+        for (entry, component) in self.configured().rev() {
+            let built = match entry.build {
+                Build::Stage(build) => build(component, site, stage),
+                Build::Modifiers if self.level == Level::Backend => {
+                    self.known.transports.modify(component, site, stage)
+                }
+                _ => continue,
+            };
+            stage = built.unwrap_or_else(|more| {
+                problems.extend(more);
+                Box::new(Refused) // never called: the others are only asked what they find
+            });
+        }
+        if problems.is_empty() { Ok(stage) } else { Err(problems) }
+    }
+
+    /// What [`wrap`](Self::wrap) would find, where there is nothing to wrap.
+    pub fn findings(&self, site: &Site<'_>) -> Vec<Problem> {
+        self.wrap(site, Box::new(Refused)).err().unwrap_or_default()
     }
 
     /// Puts the agent's modifiers around `inner`, its joined backends or one of its shadows.
@@ -510,6 +538,15 @@ impl<'c> Components<'c> {
     /// Main key and effect of what is configured.
     pub fn describe(&self) -> Vec<(&'static str, &'static str)> {
         self.configured().map(|(entry, _)| (entry.namespaces[0], entry.effect)).collect()
+    }
+}
+
+/// Stands where a stage could not be built.
+struct Refused;
+
+impl Stage for Refused {
+    fn call<'a>(&'a self, _: Request, _: &'a Context) -> StageFuture<'a> {
+        ready(PipeError::NoResponse)
     }
 }
 

@@ -112,6 +112,16 @@ pub enum PipeError {
         status: Option<u16>,
         retry_after: Option<Duration>,
     },
+    /// A script failed, or failed the event by `custom_error`.
+    #[error("{reason}")]
+    Script {
+        /// What it says, with script and line where they are known.
+        reason: String,
+        /// That of `custom_error`.
+        status: Option<u16>,
+        /// The event's time is up.
+        is_late: bool,
+    },
     /// A gRPC service did not do what it was asked, or nobody knows whether it did.
     #[error("grpc: {name} [{method}]{}", after_colon(.said))]
     Grpc {
@@ -173,6 +183,8 @@ impl PipeError {
             Self::Refused { status: Some(code), .. } => FailureKind::Status(*code),
             Self::Refused { is_late: true, .. } => FailureKind::Timeout,
             Self::Refused { is_connection: true, .. } => FailureKind::Connect,
+            Self::Script { is_late: true, .. } => FailureKind::Timeout,
+            Self::Script { status: Some(code @ 100..=599), .. } => FailureKind::Status(*code),
             Self::Connect { .. } | Self::NoHosts | Self::Discovery { .. } => FailureKind::Connect,
             Self::Plugin { is_connection: true, .. } | Self::Credential { is_connection: true, .. } => {
                 FailureKind::Connect
@@ -185,6 +197,7 @@ impl PipeError {
             // Not the backend's word on the event: no outcome of a status may give it up.
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => FailureKind::Other,
             Self::Credential { .. } | Self::Lambda { .. } | Self::Refused { .. } => FailureKind::Other,
+            Self::Script { .. } => FailureKind::Other,
             Self::Merge(parts) => parts.first().map_or(FailureKind::Other, Self::kind),
         }
     }
@@ -213,6 +226,7 @@ impl PipeError {
         match self {
             Self::Status { code, .. } | Self::Lambda { status: Some(code), .. } => is_passing(*code),
             Self::Refused { status: Some(code), .. } => is_passing(*code),
+            Self::Script { status: Some(code), .. } => is_passing(*code),
             Self::RateLimited { .. } | Self::BreakerOpen { .. } | Self::BreakerTrying => true,
             Self::Grpc { is_temporary, .. } => *is_temporary,
             Self::Merge(parts) => parts.iter().any(Self::is_temporary),

@@ -164,6 +164,9 @@ impl Assembly<'_> {
             let parts: Vec<_> = members.iter().map(|member| member.part.clone()).collect();
             join::check(agent, &parts, joining.as_ref(), workflow.is_some()).unwrap_or_else(&mut keep);
         }
+        if let (Some(components), false) = (&components, problems.is_empty()) {
+            problems.extend(components.findings(&site));
+        }
         let (Some(components), Some(joining), true) = (components, joining, problems.is_empty()) else {
             return Err(problems);
         };

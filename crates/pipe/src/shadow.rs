@@ -15,6 +15,7 @@ use crate::choice::Choice;
 use crate::merge::in_time;
 use crate::message::Request;
 use crate::stage::{Context, Stage, StageFuture};
+use crate::taken::Taken;
 
 /// Calls under way for each worker of the agent: a shadow may be this many times slower than the event's own backends
 /// before it misses events.
@@ -102,6 +103,8 @@ impl Shadows {
 /// What comes of it does not matter, not even a panic: that ends this task only.
 async fn call(stage: Arc<dyn Stage>, request: Request, timeout: Duration) {
     let context = Context { deadline: Instant::now() + timeout };
+    // What it would take is not to be settled with the event.
+    let request = Request { taken: Taken::default(), ..request };
     drop(in_time(stage.as_ref(), request, &context).await);
 }
 

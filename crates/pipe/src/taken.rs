@@ -31,6 +31,20 @@ impl Taken {
         true
     }
 
+    /// For a part of the pipe that may fail though the event does not: what it takes is [`adopt`](Self::adopt)ed, or given
+    /// back when it is dropped.
+    pub(crate) fn apart(&self) -> Self {
+        Self(self.0.as_ref().map(|_| Arc::default()))
+    }
+
+    /// Keeps what a part has taken, too.
+    pub(crate) fn adopt(&self, part: &Self) {
+        if let Some(held) = &self.0 {
+            let all = part.all();
+            held.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
+        }
+    }
+
     /// The event is done.
     pub fn done(&self) {
         self.all().into_iter().for_each(Hold::done);
@@ -89,5 +103,14 @@ mod tests {
         check(&Taken::open(), Taken::done, true, 1);
         check(&Taken::open(), Taken::give_back, true, -1);
         check(&Taken::default(), Taken::done, false, -1);
+    }
+
+    #[test]
+    fn what_a_part_took_is_the_events_only_when_it_is_adopted() {
+        let event = Taken::open();
+        check(&event.apart(), |part| event.adopt(part), true, 0);
+        check(&event.apart(), Taken::give_back, true, -1);
+        check(&event, Taken::done, true, 1);
+        check(&Taken::default().apart(), Taken::done, false, -1);
     }
 }

@@ -48,14 +48,26 @@ async fn an_event_becomes_a_soap_call_and_its_answer_data() {
 }
 
 #[tokio::test]
-async fn a_fault_fails_the_event() {
-    let server = Server::start(|_| server::reply(500, &[], "<Fault/>")).await;
+async fn a_fault_fails_the_event_whatever_its_status() {
+    let fault = |body: &str| format!(r#"<e:Envelope xmlns:e="urn:e"><e:Body>{body}</e:Body></e:Envelope>"#);
+    let cases = [
+        (500, fault("<e:Fault><faultstring>no stock</faultstring></e:Fault>"), true),
+        (200, fault("<e:Fault><faultstring>no stock</faultstring></e:Fault>"), true),
+        (200, fault("<Faults>0</Faults>"), false),
+        (200, fault("<Word>Fault</Word>"), false),
+    ];
     let (_folder, path) = template(ENVELOPE);
     let backend = format!(
-        r#"{{"url_pattern": "/stock", "encoding": "xml", "extra_config": {{"backend/soap": {{"path": {path}}}}}}}"#
+        r#"{{"url_pattern": "/stock", "encoding": "xml", "target": "Envelope.Body.StockResponse",
+            "extra_config": {{"backend/soap": {{"path": {path}}}}}}}"#
     );
-    let reply = run(&pipe_of(&agent(&server, "", &backend)), "{}").await;
-    assert!(error(&reply).starts_with("invalid status code 500"), "{}", error(&reply));
+    for (status, body, is_failed) in cases {
+        let answer = body.clone();
+        let server = Server::start(move |_| server::reply(status, &["Content-Type: text/xml"], &answer)).await;
+        let reply = run(&pipe_of(&agent(&server, "", &backend)), "{}").await;
+        let has_failed = error(&reply).starts_with("invalid status code 500 ");
+        assert_eq!((has_failed, reply.error.is_some()), (is_failed, is_failed), "{status} {body}: {}", error(&reply));
+    }
 }
 
 #[test]

@@ -8,15 +8,16 @@ pub use siphon_abi::Weight;
 
 use crate::{Batch, Capabilities, Error, Finding, OutgoingMessage};
 
-/// How an agent wants its driver.
+/// How an agent wants its driver, or what stands in its pipe.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The agent's name.
     pub agent: String,
-    /// The main key under which the configuration selected the driver.
+    /// The main key under which the configuration selected the driver; the main name of what stands in a pipe.
     pub namespace: String,
     /// What the agent listens to; may be empty. For sinks: the default topics. For [`publisher`](crate::publisher)s and
-    /// [`subscriber`](crate::subscriber)s: empty; the backend's `host` and `url_pattern` stand in the configuration.
+    /// [`subscriber`](crate::subscriber)s: empty; the backend's `host` and `url_pattern` stand in the configuration. In a
+    /// pipe: empty.
     pub topics: Vec<String>,
     /// Messages that the agent works on at once.
     pub workers: usize,

@@ -24,5 +24,5 @@ pub use logs::{Format, InitError, LogSettings, LogTarget};
 pub use metrics::{AgentMetrics, AgentState, Metrics, PipeMetrics};
 pub use names::{
     AgentConnected, AgentDrained, AgentFailed, AgentLost, AgentStalled, AgentStarted, BreakerMoved, End, EventFailed,
-    FailureLog, Label, ShadowsOverrun,
+    FailureLog, Label, ScriptPrinted, ShadowsOverrun,
 };

@@ -117,6 +117,18 @@ impl BreakerMoved<'_> {
     }
 }
 
+/// A script's `print`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptPrinted<'a> {
+    pub text: &'a str,
+}
+
+impl ScriptPrinted<'_> {
+    pub fn emit(&self, label: &Label) {
+        log!(info, label, { text = redact::message(self.text), } "script printed");
+    }
+}
+
 /// One event failed in the pipe. Written through a [`FailureLog`].
 #[derive(Clone, Copy, Debug)]
 pub struct EventFailed<'a> {
@@ -272,6 +284,7 @@ mod tests {
             AgentDrained { finished: 1, given_back: 2, abandoned: 0, took: second }.emit(label);
             AgentDrained { finished: 1, given_back: 2, abandoned: 3, took: second }.emit(label);
             ShadowsOverrun { limit: 64 }.emit(label);
+            ScriptPrinted { text: "at redis://u:hunter2@h/" }.emit(label);
         });
         let expected = [
             "agent started workers=4",
@@ -285,6 +298,7 @@ mod tests {
             "agent drained finished=1 given_back=2 took=1s",
             "agent stopped before its pipe was empty finished=1 given_back=2 abandoned=3 took=1s",
             "shadow backends are too slow, they miss events limit=64",
+            "script printed text=\"at redis://u:***@h/\"",
         ];
         assert_eq!(found, expected);
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use siphon_core::abi::ErrorKind;
-use siphon_core::plugin::{Changes, Each, LendReply, LendRequest, Registry};
+use siphon_core::plugin::{Changes, Each, LendReply, Registry};
 use siphon_sdk::{Answer, Context, Error, Finding, HttpClient, Modifier, Refusal, Reply, Request, Sides};
 use siphon_testkit::pipe::{
     PlainReply, PlainRequest, call, change_reply, change_request, client, findings, modifier, named,

@@ -14,8 +14,11 @@ use siphon_core::abi::{
 use siphon_core::plugin::{Misfit, Registry};
 use siphon_testkit::pipe::{PlainRequest, call, change_request, client, modifier};
 
-/// What a call answers, by its configuration.
-static ANSWERS: Mutex<Vec<fn() -> Option<Returned>>> = Mutex::new(Vec::new());
+/// What a call answers; `None`: nothing.
+type Answer = fn() -> Option<Returned>;
+
+/// The answers that configurations choose by their number.
+static ANSWERS: Mutex<Vec<Answer>> = Mutex::new(Vec::new());
 
 static MODIFIER: ModifierTable = ModifierTable { check, open, request: answer, reply: answer, free };
 static CLIENT: HttpClientTable = HttpClientTable { check, open, call: answer, free };
@@ -61,7 +64,7 @@ fn component(kind: Kind, name: &str) -> Component {
 }
 
 /// Registers an answer, and returns its number.
-fn number(answer: fn() -> Option<Returned>) -> String {
+fn number(answer: Answer) -> String {
     let mut answers = ANSWERS.lock().unwrap();
     answers.push(answer);
     (answers.len() - 1).to_string()
@@ -76,7 +79,7 @@ fn registry() -> Registry {
 }
 
 /// What both kinds say about an answer that is none.
-async fn check_refused(answer: fn() -> Option<Returned>, kind: ErrorKind, message: &str) {
+async fn check_refused(answer: Answer, kind: ErrorKind, message: &str) {
     let (registry, number) = (registry(), number(answer));
     for refused in [
         change_request(&modifier(&registry, "raw", &number), &PlainRequest::default()).await.unwrap_err(),

@@ -34,7 +34,8 @@ pub(super) fn refused(reason: String, outcome: Option<Outcome>) -> PipeError {
     PipeError::Unfit { reason: error::shortened(reason), outcome: outcome.map(error::Outcome::from) }
 }
 
-/// Where the checks of an agent, of its backends and of their workflows say that an event has to be dead-lettered: not every driver can.
+/// Where the checks of an agent, of its backends and of their workflows say that an event has to be dead-lettered: not
+/// every driver can.
 pub fn dead_letters(agent: &Agent) -> Vec<String> {
     agent.all_components().flat_map(of_component).collect()
 }
@@ -51,5 +52,32 @@ fn of_component(component: &Component) -> Vec<String> {
         }
         _ if says_so(&component.settings) => vec![format!("{}.outcome", component.path)],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::testing::component;
+    use crate::fixture;
+
+    #[test]
+    fn every_check_that_wants_a_dead_letter_is_found() {
+        let cases = [
+            (
+                "validation/cel",
+                r#"[{"check_expr": "true", "outcome": "discard"}, {"outcome": "dead-letter"}]"#,
+                "b[1].outcome",
+            ),
+            ("validation/json-schema", r#"{"outcome": "dead-letter"}"#, "b.outcome"),
+            ("validation/json-schema", r#"{"properties": {"outcome": "dead-letter"}}"#, ""),
+            ("validation/response-json-schema", r#"{"schema": {}, "outcome": "dead-letter"}"#, "b.outcome"),
+            ("backend/static", r#"{"data": {"validation/cel": [{"outcome": "dead-letter"}]}}"#, ""),
+        ];
+        for (namespace, settings, expected) in cases {
+            let components = vec![component(namespace, settings)];
+            let backend = siphon_config::model::Backend { components, ..fixture::backend("http://h", "/") };
+            assert_eq!(dead_letters(&fixture::agent(vec![backend])).join(" "), expected, "{settings}");
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! `backend/soap`: a Go template makes the envelope of a SOAP call (components-traffic.md §13). The answer is read as the
 //! backend's `encoding` says, which should be `xml`.
 
-use ::http::Method;
+use ::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use siphon_config::model::{Component, Encoding};
 
 use super::body_generator::{Generator, REQUEST_FIELDS, RequestBody, Written};
-use super::{Build, Checked, Entry, Level, Site, UnknownKeys};
-use crate::stage::Stage;
+use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
+use crate::http::{Exchange, ExchangeFuture, Outgoing};
+use crate::json::Json;
+use crate::stage::{Context, Stage};
+use crate::xml;
 
 const NAMESPACE: &str = "backend/soap";
 
@@ -19,6 +22,13 @@ pub(super) const ENTRY: Entry = Entry {
     effect: "posts a SOAP envelope that a template makes",
     schema,
     build: Build::Stage(build),
+};
+
+/// The same component once more, where the answer comes by.
+pub(super) const FAULTS: Entry = Entry {
+    effect: "takes a fault for a status of 500, whatever status it comes with",
+    build: Build::Exchange(Layer::AroundCall(build_faults)),
+    ..ENTRY
 };
 
 /// `backend/soap`. One of `path` and `template`.
@@ -53,4 +63,35 @@ fn build(component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Check
     let generator = Generator::new(component, written, "text/xml", &REQUEST_FIELDS)?;
     // SOAP 1.1 §6 and 1.2 part 2 §7.4: the envelope is posted.
     Ok(Box::new(RequestBody { generator, source: NAMESPACE, method: Some(Method::POST), inner }))
+}
+
+fn build_faults(_: &Component, _: &Site<'_>, below: Box<dyn Exchange>) -> Checked<Box<dyn Exchange>> {
+    Ok(Box::new(Faults { below }))
+}
+
+/// SOAP wants a status of 500 for a fault (1.1 §6.2). Of services that answer 200 the event would be lost.
+struct Faults {
+    below: Box<dyn Exchange>,
+}
+
+impl Exchange for Faults {
+    fn exchange<'a>(&'a self, call: Outgoing, context: &'a Context) -> ExchangeFuture<'a> {
+        Box::pin(async move {
+            let mut answer = self.below.exchange(call, context).await?;
+            if answer.status.is_success() && is_fault(&answer.load().await?) {
+                answer.status = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// Hardly an answer that is none has the word; of UTF-16, which has zeros, nobody can say so at a glance.
+fn is_fault(body: &[u8]) -> bool {
+    let may_be = body.contains(&0) || body.windows(5).any(|word| word == b"Fault");
+    let fault = |envelope: Json| {
+        let body = envelope.get("Envelope").and_then(|envelope| envelope.get("Body"));
+        body.is_some_and(|body| body.get("Fault").is_some())
+    };
+    may_be && xml::decode(body).is_ok_and(fault)
 }

@@ -127,8 +127,24 @@ impl Stage for Inside {
         Box::pin(async move {
             let limit = self.nested.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
             let deadline = limit.map_or(context.deadline, |limit| limit.min(context.deadline));
-            self.nested.finished(in_time(self.inside.as_ref(), request, &Context { deadline }).await)
+            self.nested.finished(self.ended(request, &Context { deadline }).await)
         })
+    }
+}
+
+impl Inside {
+    /// Where a failure is no failure of the event, it gives back what was taken for its part.
+    async fn ended(&self, request: Request, context: &Context) -> Reply {
+        if !self.nested.ignores_errors {
+            return in_time(self.inside.as_ref(), request, context).await;
+        }
+        let (event, part) = (request.taken.clone(), request.taken.apart());
+        let request = Request { taken: part.clone(), ..request };
+        let reply = in_time(self.inside.as_ref(), request, context).await;
+        if reply.error.is_none() {
+            event.adopt(&part);
+        }
+        reply
     }
 }
 

@@ -133,6 +133,23 @@ fn all_problems_come_at_once() {
     );
 }
 
+#[cfg(feature = "cel")]
+#[test]
+fn what_the_components_of_an_agent_find_is_told_beside_what_is_wrong_with_its_backends() {
+    let cel = |text: &str| crate::components::testing::component("validation/cel", text);
+    let bad = Backend { components: vec![cel(r#"[{"check_expr": "2"}]"#)], ..backend("http://h", "/") };
+    let mut agent = agent(vec![bad]);
+    agent.components = vec![cel(r#"[{"check_expr": "1 =="}, {"check_expr": "nope"}]"#)];
+    refused(
+        &agent,
+        &[
+            ("b[0].check_expr", "is a number and no bool"),
+            ("b[0].check_expr", "(line 1, column "),
+            ("b[1].check_expr", "there is no variable \"nope\""),
+        ],
+    );
+}
+
 #[test]
 fn a_pipe_can_be_described_without_calling_anybody() {
     let mut first = backend("http://h:81", "a/{Id}?q");

@@ -28,7 +28,7 @@ impl Generator {
             }
             Ok::<_, String>(())
         };
-        put("req_body", &|| body(&request.headers, &request.body).map_err(|reason| format!("the payload: {reason}")))?;
+        put("req_body", &|| body(&request.headers, &request.body).map_err(|reason| format!("the payload {reason}")))?;
         put("req_headers", &|| Ok(headers(&request.headers)))?;
         put("req_querystring", &|| Ok(query(&request.query)))?;
         put("req_params", &|| {
@@ -44,7 +44,7 @@ impl Generator {
     pub fn add_response(&self, response: &Response, data: &mut Object) -> Result<(), String> {
         if self.template.needs("resp_body") {
             let value = match &response.raw {
-                Some(raw) => body(&response.headers, raw).map_err(|reason| format!("the reply: {reason}"))?,
+                Some(raw) => body(&response.headers, raw).map_err(|reason| format!("the reply {reason}"))?,
                 None => response.data.clone(),
             };
             data.insert("resp_body", value);

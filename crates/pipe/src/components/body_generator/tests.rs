@@ -148,7 +148,7 @@ async fn what_the_template_cannot_make_fails_the_event() {
     }
     let json = [("content-type", "application/json")];
     let error = called(&inline("{{.req_body}}"), event("{", &json)).await.expect_err("no JSON");
-    assert_eq!(error.to_string(), format!("{REQUEST}: the payload: is no JSON: unexpected EOF at line 1, column 2"));
+    assert_eq!(error.to_string(), format!("{REQUEST}: the payload is no JSON: unexpected EOF at line 1, column 2"));
     // Who does not look at the payload does not mind it.
     assert_eq!(body("{}", event("{", &json)).await, "{}");
 }

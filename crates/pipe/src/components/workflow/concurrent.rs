@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::merge::{in_time, share_of};
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage, StageFuture};
+use crate::taken::Taken;
 
 /// Share of the time left that the calls get.
 const PERCENT_FOR_CALLS: u32 = 75;
@@ -28,16 +29,26 @@ impl Stage for Concurrent {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
             let context = &Context { deadline: share_of(PERCENT_FOR_CALLS, context.deadline, Instant::now()) };
-            let calls = (0..self.calls).map(|_| in_time(self.inner.as_ref(), request.clone(), context));
+            let calls = (0..self.calls).map(|_| self.one(&request, context));
             let mut calls: FuturesUnordered<_> = calls.collect();
-            let mut last = Reply::default();
-            while let Some(reply) = calls.next().await {
-                last = reply;
-                if last.is_complete() {
+            let mut last = (Taken::default(), Reply::default());
+            while let Some(ended) = calls.next().await {
+                last = ended;
+                if last.1.is_complete() {
                     break;
                 }
             }
-            last
+            let (taken, reply) = last;
+            request.taken.adopt(&taken);
+            reply
         })
+    }
+}
+
+impl Concurrent {
+    /// One call. What the others took is given back.
+    async fn one(&self, request: &Request, context: &Context) -> (Taken, Reply) {
+        let request = Request { taken: request.taken.apart(), ..request.clone() };
+        (request.taken.clone(), in_time(self.inner.as_ref(), request, context).await)
     }
 }

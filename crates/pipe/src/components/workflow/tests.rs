@@ -1,9 +1,13 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
 use super::*;
 use crate::components::testing::{component, run, with_backend};
 use crate::error::PipeError;
 use crate::fixture;
 use crate::json::Json;
 use crate::stage::ready;
+use crate::taken::{Hold, Taken};
 
 fn outer() -> Backend {
     let workflow =
@@ -121,8 +125,6 @@ fn what_cannot_work_is_refused_with_its_key() {
 
 #[tokio::test]
 async fn of_equal_calls_at_once_the_first_complete_answer_counts() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     /// The last call of three is complete, and its answer is the first that counts.
     struct Third(AtomicUsize);
     impl Stage for Third {
@@ -138,4 +140,58 @@ async fn of_equal_calls_at_once_the_first_complete_answer_counts() {
     assert!(run(stage.as_ref(), Request::new("event")).await.is_complete());
     let stage = Concurrent::of(2, Box::new(Answers(PipeError::NoHosts.into())));
     assert!(matches!(run(stage.as_ref(), Request::new("event")).await.error, Some(PipeError::NoHosts)));
+}
+
+/// Takes something for the event, then ends so; `settled` counts 1 for what was done and -1 for what was given back.
+struct Takes {
+    ends: fn(usize) -> Reply,
+    calls: AtomicUsize,
+    settled: Arc<AtomicI32>,
+}
+
+struct Counted(Arc<AtomicI32>);
+
+impl Hold for Counted {
+    fn done(self: Box<Self>) {
+        self.0.fetch_add(2, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Stage for Takes {
+    fn call<'a>(&'a self, request: Request, _: &'a Context) -> StageFuture<'a> {
+        assert!(request.taken.hold(Box::new(Counted(Arc::clone(&self.settled)))));
+        ready((self.ends)(self.calls.fetch_add(1, Ordering::SeqCst)))
+    }
+}
+
+/// What becomes of all that is taken for an event that is done.
+async fn settled(ends: fn(usize) -> Reply, around: impl FnOnce(Box<dyn Stage>) -> Box<dyn Stage>) -> i32 {
+    let settled = Arc::new(AtomicI32::new(0));
+    let stage = around(Box::new(Takes { ends, calls: AtomicUsize::new(0), settled: Arc::clone(&settled) }));
+    let taken = Taken::open();
+    run(stage.as_ref(), Request { taken: taken.clone(), ..Request::new("event") }).await;
+    taken.done();
+    settled.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn what_was_taken_for_an_ignored_failure_is_given_back() {
+    let ignoring = |inside| {
+        let nested = built(&outer(), r#"{"endpoint": "x", "ignore_errors": true}"#);
+        nested.unwrap_or_else(|why| panic!("{why}")).around(inside)
+    };
+    assert_eq!(settled(|_| Ok(Response::empty()).into(), ignoring).await, 1);
+    assert_eq!(settled(|_| PipeError::NoHosts.into(), ignoring).await, -1);
+}
+
+#[tokio::test]
+async fn of_equal_calls_at_once_only_what_the_answer_took_is_done() {
+    let second = |call| if call == 1 { Ok(Response::empty()).into() } else { PipeError::NoHosts.into() };
+    assert_eq!(settled(second, |inside| Concurrent::of(2, inside)).await, 0, "one is done, one given back");
 }

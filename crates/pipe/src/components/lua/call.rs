@@ -1,0 +1,140 @@
+//! `http_response` of scripts: a call of their own (components-scripting.md §4.6).
+//!
+//! The script is suspended while the call is made, so the other events of its thread go on.
+
+use std::sync::Arc;
+
+use ::http::{HeaderMap, Method};
+use bytes::Bytes;
+use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+
+use super::arguments::{Arguments, bytes_of, lua_text};
+use super::event::Shared;
+use super::headers::{Access, header_list, headers, name_of, value_of};
+use super::request::callable;
+use crate::error::PipeError;
+use crate::http::{Below, Client, Exchange, Following, Outgoing, RedirectPolicy};
+use crate::stage::Context;
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Finished {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Makes the calls of one component's scripts: over the pipe's connections, with redirects.
+pub(super) struct Caller(Following);
+
+impl Caller {
+    pub fn new(client: &Arc<Client>) -> Self {
+        Self(Following { below: Below::Client(Arc::clone(client)), policy: RedirectPolicy::default() })
+    }
+
+    /// Any status is a success.
+    ///
+    /// # Errors
+    ///
+    /// The text for the script when there is no answer.
+    pub async fn call(&self, call: Outgoing, context: &Context) -> Result<Finished, String> {
+        self.answer(call, context).await.map_err(|error| error.to_string())
+    }
+
+    async fn answer(&self, call: Outgoing, context: &Context) -> Result<Finished, PipeError> {
+        let mut answer = self.0.exchange(call, context).await?;
+        let body = answer.load().await?;
+        Ok(Finished { status: answer.status.as_u16(), headers: answer.headers, body })
+    }
+}
+
+/// `http_response.new(url)`, `(url, method, body)`, `(url, method, body, headers)`: notes the call to be made.
+pub(super) fn start(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
+    let arguments = Arguments::of_function("new", values);
+    let count = arguments.count();
+    if count == 0 || count == 2 {
+        return Err(mlua::Error::runtime("need 1, 3 or 4 arguments"));
+    }
+    let url = arguments.text(0)?;
+    let no_url = || mlua::Error::runtime("http_response takes a whole URL of http or https");
+    let url = callable(&url).ok_or_else(no_url)?;
+    let (mut method, mut body, mut map) = (Method::GET, Bytes::new(), HeaderMap::new());
+    if count > 2 {
+        let name = arguments.text(1)?.to_ascii_uppercase();
+        method = Method::from_bytes(name.as_bytes()).map_err(|_| mlua::Error::runtime("net/http: invalid method"))?;
+        body = arguments.bytes(2)?.into();
+    }
+    if count == 4
+        && let Some(given) = arguments.value(3).as_table()
+    {
+        map = headers_of(given)?;
+    }
+    Shared::of(lua, |event| {
+        event.call = Some(Outgoing::new(method, url, Arc::new(map), body));
+        Ok(())
+    })
+}
+
+/// Names with a text or a list of texts; what is neither is left out.
+fn headers_of(given: &Table) -> mlua::Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    given.for_each(|name: Value, value: Value| {
+        let Value::String(name) = name else { return Ok(()) };
+        let name = name_of(&name.to_string_lossy())?;
+        match value {
+            Value::String(value) => {
+                map.append(name.clone(), value_of(&name, &value.as_bytes())?);
+            }
+            Value::Table(values) => {
+                for value in values.sequence_values::<Value>() {
+                    let value = bytes_of(&value?).unwrap_or_default();
+                    map.append(name.clone(), value_of(&name, &value)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(map)
+}
+
+/// The end of `http_response.new`: the call has been made.
+pub(super) fn finish(lua: &Lua, _: ()) -> mlua::Result<ReplyHandle> {
+    let finished = Shared::of(lua, |event| Ok(event.finished.take()))?;
+    match finished {
+        Some(Ok(finished)) => Ok(ReplyHandle(Some(finished))),
+        Some(Err(reason)) => Err(mlua::Error::runtime(reason)),
+        None => Err(mlua::Error::runtime("http_response cannot be used here")),
+    }
+}
+
+/// What `http_response.new` gives; `None` after `close`.
+pub(super) struct ReplyHandle(Option<Finished>);
+
+impl UserData for ReplyHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method_mut("statusCode", |_, this, _: MultiValue| Ok(this.open()?.status));
+        methods.add_method_mut("headers", |lua, this, values| {
+            headers(lua, Access::Own(&mut this.open()?.headers), &read_only("headers", values, 1)?)
+        });
+        methods.add_method_mut("headerList", |lua, this, values| {
+            header_list(lua, Access::Own(&mut this.open()?.headers), &read_only("headerList", values, 1)?)
+        });
+        methods.add_method_mut("body", |lua, this, _: MultiValue| lua_text(lua, &this.open()?.body));
+        methods.add_method_mut("close", |_, this, _: MultiValue| {
+            this.0 = None;
+            Ok(())
+        });
+    }
+}
+
+impl ReplyHandle {
+    fn open(&mut self) -> mlua::Result<&mut Finished> {
+        self.0.as_mut().ok_or_else(|| mlua::Error::runtime("the http_response is closed"))
+    }
+}
+
+fn read_only(name: &'static str, values: MultiValue, count: usize) -> mlua::Result<Arguments> {
+    let arguments = Arguments::of_method(name, values.into_iter().take(count).collect());
+    arguments.at_least(count).map(|()| arguments)
+}
