@@ -23,24 +23,57 @@ const ROUNDS: usize = 9;
 /// Events in the pipe at once.
 const WORKERS: usize = 16;
 
-const EVENT: &str = r#"{"id": 7, "kind": "order", "lines": [{"sku": "a-1", "count": 2}, {"sku": "b-2", "count": 1}]}"#;
+/// Twenty properties, as the schema has.
+const EVENT: &str = r#"{"id": 7, "kind": "order", "currency": "EUR", "total": 61.5, "express": true, "note": "", "city": "Vigo",
+    "country": "ES", "zip": "36201", "street": "Gran Vía 1", "name": "Ann", "mail": "ann@example.com", "phone": "1",
+    "source": "web", "campaign": "none", "weight": 3, "parcels": 1, "created": "2026-01-31T00:00:00Z", "retries": 0,
+    "lines": [{"sku": "a-1", "count": 2}, {"sku": "b-2", "count": 1}]}"#;
+
+const SCHEMA: &str = r#""validation/json-schema": {"type": "object", "required": ["id", "kind", "lines"], "properties": {
+    "id": {"type": "integer"}, "kind": {"enum": ["order", "return"]}, "currency": {"type": "string", "minLength": 3},
+    "total": {"type": "number", "minimum": 0}, "express": {"type": "boolean"}, "note": {"type": "string"},
+    "city": {"type": "string"}, "country": {"type": "string", "maxLength": 2}, "zip": {"type": "string"},
+    "street": {"type": "string"}, "name": {"type": "string"}, "mail": {"type": "string"}, "phone": {"type": "string"},
+    "source": {"type": "string"}, "campaign": {"type": "string"}, "weight": {"type": "integer"},
+    "parcels": {"type": "integer"}, "created": {"type": "string"}, "retries": {"type": "integer", "maximum": 9},
+    "lines": {"type": "array", "items": {"type": "object", "required": ["sku"], "properties": {"sku": {"type": "string"}}}}}}"#;
+
+const LUA: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "extra_config": {"modifier/lua-backend": {
+    "pre": "local r = request.load(); r:headers('X-Kind', 'order'); r:query('?kind=order')",
+    "post": "local r = response.load(); local d = r:data(); d:set('seen', d:get('ok'))"}}}"#;
+
+/// The body is `{"changed":true}`.
+const MARTIAN: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "extra_config": {"modifier/martian": {
+    "fifo.Group": {"scope": ["request", "response"], "modifiers": [
+        {"header.Modifier": {"scope": ["request"], "name": "X-Kind", "value": "order"}},
+        {"body.Modifier": {"scope": ["request"], "contentType": "application/json", "body": "eyJjaGFuZ2VkIjp0cnVlfQ=="}}]}}}}"#;
+
+const ONE: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}"#;
 
 const THREE: &str = r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "a"},
     {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "b"},
     {"host": ["HOST"], "url_pattern": "/small", "method": "POST", "group": "c"}"#;
 
-/// A name, the `backend` list, and the `proxy` of the agent. `HOST` is the backend, `HTTP2` the one that speaks it. The first one is what the others are
-/// compared with.
-const PIPES: &[(&str, &str, &str)] = &[
-    ("1 backend", r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST"}"#, ""),
+/// A name, the `backend` list, and more of the agent's `extra_config`. `HOST` is the backend, `HTTP2` the one that speaks it. The
+/// first one is what the others are compared with.
+const PIPES: [(&str, &str, &str); 12] = [
+    ("1 backend", ONE, ""),
     (
         "1 backend over HTTP/2",
         r#"{"host": ["HTTP2"], "url_pattern": "/small", "method": "POST",
             "extra_config": {"backend/http/client": {"http_version": "2"}}}"#,
         "",
     ),
+    ("Lua, pre and post", LUA, ""),
+    (
+        "CEL, one check",
+        ONE,
+        r#""validation/cel": [{"check_expr": "event.payload.total > 10.0 && event.payload.kind == 'order'"}]"#,
+    ),
+    ("JSON schema, 20 properties", ONE, SCHEMA),
+    ("Martian, a header and the body", MARTIAN, ""),
     ("3 parallel", THREE, ""),
-    ("3 sequential", THREE, r#""sequential": true"#),
+    ("3 sequential", THREE, r#""proxy": {"sequential": true}"#),
     ("10 KiB of JSON", r#"{"host": ["HOST"], "url_pattern": "/json", "method": "POST"}"#, ""),
     (
         "10 KiB of JSON, allow + mapping + group",
@@ -49,14 +82,6 @@ const PIPES: &[(&str, &str, &str)] = &[
         "",
     ),
     ("10 KiB of XML", r#"{"host": ["HOST"], "url_pattern": "/xml", "method": "POST", "encoding": "xml"}"#, ""),
-    (
-        "1 backend, Martian: a header and a body",
-        r#"{"host": ["HOST"], "url_pattern": "/small", "method": "POST", "extra_config": {"modifier/martian": {
-            "fifo.Group": {"scope": ["request"], "modifiers": [
-                {"header.Modifier": {"name": "X-Caller", "value": "bench"}},
-                {"body.Modifier": {"body": "eyJhIjoxfQ==", "contentType": "application/json"}}]}}}}"#,
-        "",
-    ),
     (
         "static, nobody is called",
         r#"{"method": "POST", "extra_config": {"backend/static": {"data": {"ok": true}}}}"#,
@@ -69,7 +94,7 @@ pub fn run(events: usize) -> Result<()> {
     let (host, http2) = (format!("http://{}", backend::start()?), format!("http://{}", backend::start_http2()?));
     let pipes: Vec<Pipe> = PIPES
         .iter()
-        .map(|(_, backends, proxy)| pipe(&backends.replace("HOST", &host).replace("HTTP2", &http2), proxy))
+        .map(|(_, backends, more)| pipe(&backends.replace("HOST", &host).replace("HTTP2", &http2), more))
         .collect::<Result<_>>()?;
     for pipe in &pipes {
         measured(&runtime, pipe, events / 10 + 1)?;
@@ -81,14 +106,12 @@ pub fn run(events: usize) -> Result<()> {
         }
     }
     println!("the pipe by itself, {ROUNDS} rounds of {events} events, {WORKERS} at once, one thread; medians");
-    println!("{:<42} {:>12} {:>8}", "", "CPU us/event", "ratio");
+    println!("{:<42} {:>12} {:>9} {:>8}", "", "CPU us/event", "added us", "ratio");
     let medians: Vec<_> = costs.into_iter().map(median).collect();
-    for ((name, ..), cost) in PIPES.iter().zip(&medians) {
-        println!(
-            "{name:<42} {:>12.1} {:>7.2}x",
-            cost.as_secs_f64() * 1e6,
-            cost.as_secs_f64() / medians[0].as_secs_f64()
-        );
+    let (micros, plain) = (|cost: Duration| cost.as_secs_f64() * 1e6, medians[0]);
+    for ((name, ..), cost) in PIPES.iter().zip(medians) {
+        let (cost, plain) = (micros(cost), micros(plain));
+        println!("{name:<42} {cost:>12.1} {:>9.1} {:>7.2}x", cost - plain, cost / plain);
     }
     Ok(())
 }
@@ -113,9 +136,10 @@ fn measured(runtime: &Runtime, pipe: &Pipe, events: usize) -> Result<Duration> {
     }
 }
 
-fn pipe(backends: &str, proxy: &str) -> Result<Pipe> {
+fn pipe(backends: &str, more: &str) -> Result<Pipe> {
+    let more = if more.is_empty() { String::new() } else { format!(", {more}") };
     let agent = format!(
-        r#"{{"name": "x", "consumer": {{"topic": "x"}}, "backend": [{backends}], "extra_config": {{"bench": {{}}, "proxy": {{{proxy}}}}}}}"#
+        r#"{{"name": "x", "consumer": {{"topic": "x"}}, "backend": [{backends}], "extra_config": {{"bench": {{}}{more}}}}}"#
     );
     let file = format!(r#"{{"version": 3, "async_agent": [{agent}]}}"#);
     let listed =

@@ -15,6 +15,7 @@ const CASES: &[&str] = &[
     "pipeline/basics",
     "pipeline/cache",
     "pipeline/cel",
+    "pipeline/combo",
     "pipeline/concurrent",
     "pipeline/config",
     "pipeline/encoding",

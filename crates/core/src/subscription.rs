@@ -155,7 +155,6 @@ impl Subscription {
             return Err(Some(retry_at));
         }
         state.epoch += 1;
-        state.opened_at = now;
         match Source::open_with_bell(&self.driver, &self.options, Arc::clone(&self.bell)) {
             Ok(source) => {
                 state.source = Some(source);
@@ -171,7 +170,8 @@ impl Subscription {
             SourceEnd::Failed(error) => error,
             SourceEnd::Closed => DriverError::ended_by_itself(),
         };
-        let lasted = state.source.take().filter(|_| state.trouble.is_none()).map(|_| state.opened_at.elapsed());
+        state.source = None;
+        let lasted = state.connected_at.take().map(|since| since.elapsed());
         state.returned.clear();
         state.failed.clear();
         state.unsent.clear();
@@ -206,7 +206,7 @@ impl Subscription {
         let can_give_back = self.driver.capabilities.has(Capabilities::GIVE_BACK);
         let is_gone = state.gone.has(event.handle(), event.partition());
         match verdict {
-            _ if state.is_closed || is_gone || can_give_back || verdict == Verdict::ACK => {
+            _ if is_gone || can_give_back || verdict == Verdict::ACK => {
                 state.settle(event.handle(), verdict);
                 state.flush();
             }

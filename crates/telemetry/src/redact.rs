@@ -77,22 +77,28 @@ fn with_humps_apart(name: &str) -> String {
 
 /// A URL, or its path and query, as it may be shown: `http://u:***@h/a?q=1&api_key=***`.
 pub fn url(url: &str) -> String {
-    let shown = with_userinfo_hidden(url, |_| false, is_plain_host);
-    with_parameters_hidden(&shown, |c| c == '&')
+    settled(url, |url| {
+        let shown = with_userinfo_hidden(url, |_| false, is_plain_host);
+        with_parameters_hidden(&shown, |c| c == '&')
+    })
 }
 
-/// A value that somebody wrote, which may be a URL that is none. A password may hold any character, so everything up to
-/// the last `@` is taken for one: too much is hidden where an `@` stands in the path or the query.
-pub fn written(value: &str) -> String {
-    // What is hidden may have held the `://` that made the rest look like a URL.
-    let mut shown = written_once(value);
+/// Redacts until nothing changes: what is hidden may have made the rest look like a URL, or like none.
+fn settled(text: &str, redact: impl Fn(&str) -> String) -> String {
+    let mut shown = redact(text);
     loop {
-        let again = written_once(&shown);
+        let again = redact(&shown);
         if again == shown {
             return shown;
         }
         shown = again;
     }
+}
+
+/// A value that somebody wrote, which may be a URL that is none. A password may hold any character, so everything up to
+/// the last `@` is taken for one: too much is hidden where an `@` stands in the path or the query.
+pub fn written(value: &str) -> String {
+    settled(value, written_once)
 }
 
 fn written_once(value: &str) -> String {
@@ -106,8 +112,10 @@ fn written_once(value: &str) -> String {
 
 /// A message with URLs in it. They end at a blank, a quote or an angle bracket.
 pub fn message(text: &str) -> String {
-    let shown = with_userinfo_hidden(text, ends_a_url, is_plain_host);
-    with_parameters_hidden(&shown, |c| c == '&' || ends_a_url(c))
+    settled(text, |text| {
+        let shown = with_userinfo_hidden(text, ends_a_url, is_plain_host);
+        with_parameters_hidden(&shown, |c| c == '&' || ends_a_url(c))
+    })
 }
 
 fn ends_a_url(c: char) -> bool {
@@ -273,6 +281,8 @@ mod tests {
     fn what_is_hidden_may_have_made_the_rest_look_like_a_url() {
         let once = written("&:@token=://");
         assert_eq!((once.as_str(), written(&once)), ("***@token=***", once.clone()));
+        let text = "://&@token=://@";
+        assert_eq!([url(text), message(text)], ["://***@token=***", "://***@token=***"]);
     }
 
     proptest! {

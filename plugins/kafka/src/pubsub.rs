@@ -11,7 +11,7 @@ use crate::properties::Role;
 use crate::writing::Writing;
 
 /// Names the brokers: `host:9092,host:9092`.
-pub const BROKERS: &str = "KAFKA_BROKERS";
+const BROKERS: &str = "KAFKA_BROKERS";
 
 /// A topic, and the header that holds the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +56,11 @@ fn config() -> Result<Config, String> {
     cluster().map(|cluster| Config::writing(cluster, Writing::default(), serde_json::Map::new()))
 }
 
-/// Findings about the environment have no place in the file; their paths are those of a configuration that is not there.
-pub fn of_environment(found: Vec<Finding>) -> impl Iterator<Item = Finding> {
-    found.into_iter().map(|finding| Finding {
-        path: String::new(),
-        message: format!("{BROKERS} {}", finding.message),
-        ..finding
+/// What was found about a configuration that is not in the file: the brokers are the environment's, the rest stands in `url`.
+pub fn placed(found: Vec<Finding>, url: &'static str) -> impl Iterator<Item = Finding> {
+    found.into_iter().map(move |finding| match finding.path.starts_with("cluster.") {
+        true => Finding { path: String::new(), message: format!("{BROKERS} {}", finding.message), ..finding },
+        false => Finding { path: url.to_owned(), ..finding },
     })
 }
 
@@ -82,7 +81,7 @@ impl Sink for KafkaTopic {
         let mut found: Vec<_> =
             Topic::of(settings).err().map(|message| Finding::error("topic_url", message)).into_iter().collect();
         match config() {
-            Ok(config) => found.extend(of_environment(config.writing_findings(Vec::new(), context))),
+            Ok(config) => found.extend(placed(config.writing_findings(Vec::new(), context), "topic_url")),
             Err(message) => found.push(Finding::error("", message)),
         }
         found
@@ -116,5 +115,14 @@ mod tests {
         assert_eq!(orders.address(&message), Address { topic: "orders".into(), key: "7".into(), partition: None });
         assert!(topic("a/b").unwrap_err().contains("is no name of a topic"));
         assert!(topic("orders?offset=newest").unwrap_err().contains("only key_name=HEADER is known"));
+    }
+
+    #[test]
+    fn the_environment_and_the_url_are_told_apart() {
+        let found =
+            vec![Finding::error("cluster.brokers[0]", "is \"k\": write host:port"), Finding::error("", "no topic")];
+        let placed: Vec<_> = placed(found, "subscription_url").map(|one| (one.path, one.message)).collect();
+        let expected = [("", "KAFKA_BROKERS is \"k\": write host:port"), ("subscription_url", "no topic")];
+        assert_eq!(placed, expected.map(|(path, message)| (path.to_owned(), message.to_owned())));
     }
 }

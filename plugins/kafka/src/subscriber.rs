@@ -11,7 +11,7 @@ use crate::config::{self, Cluster, Config};
 use crate::connect::Group;
 use crate::consume::Records;
 use crate::properties::Role;
-use crate::pubsub::{cluster, of_environment};
+use crate::pubsub::{cluster, placed};
 use crate::settle::Verdicts;
 use crate::start::Start;
 
@@ -143,7 +143,7 @@ impl Source for KafkaGroup {
             Err(message) => return vec![Finding::error("subscription_url", message)],
         };
         match membership.shared(context) {
-            Ok((config, context)) => of_environment(config.findings(&context, Role::Consumer)).collect(),
+            Ok((config, context)) => placed(config.findings(&context, Role::Consumer), "subscription_url").collect(),
             Err(message) => vec![Finding::error("", message)],
         }
     }

@@ -65,7 +65,7 @@ impl Source for NatsSubscription {
 fn of_url(finding: Finding) -> Finding {
     let message = match finding.path.as_str() {
         "" => finding.message,
-        key => format!("{key} {}", finding.message),
+        key => format!("{key}: {}", finding.message),
     };
     Finding { path: "subscription_url".into(), message, ..finding }
 }

@@ -14,7 +14,8 @@ pub(super) struct State {
     pub(super) source: Option<Source>,
     /// Counts sources: what was taken from an older one is not settled at a newer one.
     pub(super) epoch: u64,
-    pub(super) opened_at: Instant,
+    /// When this connection was established, or mended; `None` while there is none.
+    pub(super) connected_at: Option<Instant>,
     /// Given back, where the broker takes nothing back: handed out again first.
     pub(super) returned: VecDeque<Event>,
     /// The same for what failed: handed out again last.
@@ -35,7 +36,7 @@ impl State {
         Self {
             source: None,
             epoch: 0,
-            opened_at: Instant::now(),
+            connected_at: None,
             returned: VecDeque::new(),
             failed: VecDeque::new(),
             unsent: Vec::new(),
@@ -50,10 +51,10 @@ impl State {
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Event(event) => self.returned.push_back(event),
-            Arrival::Connected { .. } => self.trouble = None,
+            Arrival::Connected { .. } => (self.connected_at, self.trouble) = (Some(Instant::now()), None),
             Arrival::Lost { generation, reason } => {
                 self.gone.lose(generation);
-                self.trouble = Some(reason);
+                (self.connected_at, self.trouble) = (None, Some(reason));
                 self.forget_gone();
             }
             Arrival::Revoked { partition, generation } => {

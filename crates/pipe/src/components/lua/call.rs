@@ -2,7 +2,7 @@
 //!
 //! The script is suspended while the call is made, so the other events of its thread go on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ::http::{HeaderMap, Method};
 use bytes::Bytes;
@@ -100,41 +100,56 @@ fn headers_of(given: &Table) -> mlua::Result<HeaderMap> {
 
 /// The end of `http_response.new`: the call has been made.
 pub(super) fn finish(lua: &Lua, _: ()) -> mlua::Result<ReplyHandle> {
-    let finished = Shared::of(lua, |event| Ok(event.finished.take()))?;
-    match finished {
-        Some(Ok(finished)) => Ok(ReplyHandle(Some(finished))),
+    Shared::of(lua, |event| match event.finished.take() {
+        Some(Ok(finished)) => Ok(ReplyHandle(event.hand_reply(finished))),
         Some(Err(reason)) => Err(mlua::Error::runtime(reason)),
         None => Err(mlua::Error::runtime("http_response cannot be used here")),
+    })
+}
+
+/// A reply; `None` once it is closed. Cloning gives another hand on the same.
+#[derive(Debug, Clone)]
+pub(super) struct SharedReply(Arc<Mutex<Option<Finished>>>);
+
+impl SharedReply {
+    pub fn new(reply: Finished) -> Self {
+        Self(Arc::new(Mutex::new(Some(reply))))
+    }
+
+    pub fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn read<T>(&self, act: impl FnOnce(&mut Finished) -> mlua::Result<T>) -> mlua::Result<T> {
+        let closed = || mlua::Error::runtime("the http_response is closed");
+        act(self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().ok_or_else(closed)?)
     }
 }
 
-/// What `http_response.new` gives; `None` after `close`.
-pub(super) struct ReplyHandle(Option<Finished>);
+/// What `http_response.new` gives.
+pub(super) struct ReplyHandle(SharedReply);
 
 impl UserData for ReplyHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method_mut("statusCode", |_, this, _: MultiValue| Ok(this.open()?.status));
-        methods.add_method_mut("headers", |lua, this, values| {
-            headers(lua, Access::Own(&mut this.open()?.headers), &read_only("headers", values, 1)?)
+        methods.add_method("statusCode", |_, this, _: MultiValue| this.0.read(|reply| Ok(reply.status)));
+        methods.add_method("headers", |lua, this, values| {
+            let name = first_of("headers", values)?;
+            this.0.read(|reply| headers(lua, Access::Own(&mut reply.headers), &name))
         });
-        methods.add_method_mut("headerList", |lua, this, values| {
-            header_list(lua, Access::Own(&mut this.open()?.headers), &read_only("headerList", values, 1)?)
+        methods.add_method("headerList", |lua, this, values| {
+            let name = first_of("headerList", values)?;
+            this.0.read(|reply| header_list(lua, Access::Own(&mut reply.headers), &name))
         });
-        methods.add_method_mut("body", |lua, this, _: MultiValue| lua_text(lua, &this.open()?.body));
-        methods.add_method_mut("close", |_, this, _: MultiValue| {
-            this.0 = None;
+        methods.add_method("body", |lua, this, _: MultiValue| this.0.read(|reply| lua_text(lua, &reply.body)));
+        methods.add_method("close", |_, this, _: MultiValue| {
+            this.0.close();
             Ok(())
         });
     }
 }
 
-impl ReplyHandle {
-    fn open(&mut self) -> mlua::Result<&mut Finished> {
-        self.0.as_mut().ok_or_else(|| mlua::Error::runtime("the http_response is closed"))
-    }
-}
-
-fn read_only(name: &'static str, values: MultiValue, count: usize) -> mlua::Result<Arguments> {
-    let arguments = Arguments::of_method(name, values.into_iter().take(count).collect());
-    arguments.at_least(count).map(|()| arguments)
+/// Replies are read only: what follows the name does not count.
+fn first_of(name: &'static str, values: MultiValue) -> mlua::Result<Arguments> {
+    let arguments = Arguments::of_method(name, values.into_iter().take(1).collect());
+    arguments.at_least(1).map(|()| arguments)
 }

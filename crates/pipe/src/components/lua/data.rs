@@ -141,6 +141,12 @@ impl Node {
         false
     }
 
+    /// Lets go of what is in it, though somebody may still have a hand on it.
+    pub fn clear(&self) {
+        let old = self.content().take();
+        drop(Self::list(old));
+    }
+
     fn closed(&self, levels: usize, allowance: &mut Allowance) -> Result<Json, String> {
         let below = levels.checked_sub(1).ok_or_else(|| format!("the data nests deeper than {DEPTH_LIMIT} levels"))?;
         let mut close = |item: &Item| {
@@ -230,6 +236,14 @@ mod tests {
         put(&open(), "a", Item::Plain(Json::bool(true)));
         put(&open(), "b", Item::NULL);
         assert_eq!(text(&root).as_deref(), Ok(r#"{"o":{"a":true,"b":null}}"#));
+    }
+
+    #[test]
+    fn what_was_let_go_of_is_empty_in_every_hand() {
+        let root = node(r#"{"a":[1]}"#);
+        let hand = root.clone();
+        root.clear();
+        assert_eq!(text(&hand).as_deref(), Ok("{}"));
     }
 
     #[test]

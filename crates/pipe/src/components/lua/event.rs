@@ -6,7 +6,7 @@ use ::http::Uri;
 use bytes::Bytes;
 use mlua::Lua;
 
-use super::call::Finished;
+use super::call::{Finished, SharedReply};
 use super::data::{Allowance, Node};
 use crate::components::Level;
 use crate::http::Outgoing;
@@ -30,6 +30,15 @@ pub(super) struct Event {
     /// A call that the script waits for.
     pub call: Option<Outgoing>,
     pub finished: Option<Result<Finished, String>>,
+    /// Objects, arrays and replies that scripts have hands on. Lua lets go of those when its collector comes by, which
+    /// does not know how large they are.
+    handed: Vec<Handed>,
+}
+
+#[derive(Debug)]
+enum Handed {
+    Node(Node),
+    Reply(SharedReply),
 }
 
 /// Parts of a request that the layers below set anew.
@@ -52,7 +61,20 @@ impl Event {
             random: None,
             call: None,
             finished: None,
+            handed: Vec::new(),
         }
+    }
+
+    /// A script gets hands on `node`, which is new.
+    pub fn note(&mut self, node: &Node) {
+        self.handed.push(Handed::Node(node.clone()));
+    }
+
+    /// A hand on a reply, for a script.
+    pub fn hand_reply(&mut self, reply: Finished) -> SharedReply {
+        let reply = SharedReply::new(reply);
+        self.handed.push(Handed::Reply(reply.clone()));
+        reply
     }
 
     /// The request for the layer below. What stays here has no payload any more.
@@ -64,9 +86,13 @@ impl Event {
 
     /// The data, taken apart at its first level.
     pub fn data(&mut self) -> Node {
-        let Self { response, data, .. } = self;
-        let given = || response.as_ref().and_then(|response| Node::of(&response.data)).unwrap_or_else(Node::table);
-        data.get_or_insert_with(given).clone()
+        if let Some(node) = &self.data {
+            return node.clone();
+        }
+        let given = self.response.as_ref().and_then(|response| Node::of(&response.data));
+        let node = given.unwrap_or_else(Node::table);
+        self.note(&node);
+        self.data.insert(node).clone()
     }
 
     /// The response with what the scripts have made of it.
@@ -85,6 +111,18 @@ impl Event {
     /// Where the call goes; empty at the agent's level.
     pub fn url(&self) -> Option<&Uri> {
         (self.level == Level::Backend).then_some(&self.request.url)
+    }
+}
+
+/// What was handed out is empty from now on.
+impl Drop for Event {
+    fn drop(&mut self) {
+        for handed in self.handed.drain(..) {
+            match handed {
+                Handed::Node(node) => node.clear(),
+                Handed::Reply(reply) => reply.close(),
+            }
+        }
     }
 }
 
@@ -113,5 +151,22 @@ impl Shared {
     pub fn of<T>(lua: &Lua, act: impl FnOnce(&mut Event) -> mlua::Result<T>) -> mlua::Result<T> {
         let shared = lua.app_data_ref::<Self>().ok_or_else(|| mlua::Error::runtime("no event"))?;
         shared.with(act)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::lua::data::Item;
+
+    #[test]
+    fn what_scripts_hold_is_empty_after_the_event() {
+        let mut event = Event::default();
+        event.response = Some(Response::complete(Json::parse(br#"{"o":{"a":1}}"#).expect("an object")));
+        let held = event.data();
+        let answer = event.answer().map(|response| response.data.to_string());
+        drop(event);
+        let left = Item::Open(held).to_json(&mut Allowance::default()).map(|json| json.to_string());
+        assert_eq!((answer.as_deref(), left.as_deref()), (Ok(r#"{"o":{"a":1}}"#), Ok("{}")));
     }
 }

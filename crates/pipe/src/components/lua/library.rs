@@ -20,8 +20,8 @@ pub(super) fn natives(lua: &Lua, limits: &Limits, label: &Label) -> mlua::Result
     natives.set("load_request", lua.create_function(move |_, ()| Ok(request.clone()))?)?;
     let response = lua.create_userdata(ResponseHandle)?;
     natives.set("load_response", lua.create_function(move |_, ()| Ok(response.clone()))?)?;
-    natives.set("new_table", lua.create_function(|lua, ()| lua.create_userdata(TableHandle(Node::table())))?)?;
-    natives.set("new_list", lua.create_function(|lua, ()| lua.create_userdata(ListHandle(Node::list(Vec::new()))))?)?;
+    natives.set("new_table", lua.create_function(|lua, ()| new(lua, Node::table()).map(TableHandle))?)?;
+    natives.set("new_list", lua.create_function(|lua, ()| new(lua, Node::list(Vec::new())).map(ListHandle))?)?;
     natives.set("new_nil", lua.create_function(|lua, ()| lua.create_userdata(NilHandle))?)?;
     natives.set("start_call", lua.create_function(call::start)?)?;
     natives.set("finish_call", lua.create_function(call::finish)?)?;
@@ -38,6 +38,14 @@ pub(super) fn natives(lua: &Lua, limits: &Limits, label: &Label) -> mlua::Result
     natives.set("seed", lua.create_function(seed)?)?;
     natives.set("traceback", lua.create_function(traceback)?)?;
     Ok(natives)
+}
+
+fn new(lua: &Lua, node: Node) -> mlua::Result<Node> {
+    Shared::of(lua, |event| {
+        event.allowance.spend(Allowance::VALUE).map_err(mlua::Error::runtime)?;
+        event.note(&node);
+        Ok(node)
+    })
 }
 
 /// The text of a number; anything else as it is.
@@ -126,7 +134,7 @@ fn random(lua: &Lua, (low, high): (Option<f64>, Option<f64>)) -> mlua::Result<f6
         (Some(high), None) => (1.0, high.floor()),
         (Some(low), Some(high)) => (low.floor(), high.floor()),
     };
-    if !(low <= high) {
+    if (low..=high).is_empty() {
         return Err(mlua::Error::runtime("bad argument #1 to random (interval is empty)"));
     }
     Shared::of(lua, |event| Ok((low + (generator(event).f64() * (high - low + 1.0)).floor()).min(high)))

@@ -234,14 +234,11 @@ if io then
   end)
 end
 
--- The helpers are there anew before each script, whatever the last one made of their names.
+-- The helpers are there again before each script, whatever the last one made of their names.
+local helpers
 local function help(world)
-  world.request = { load = natives.load_request }
-  world.luaTable = { new = natives.new_table }
-  world.luaList = { new = natives.new_list }
-  world.luaNil = { new = natives.new_nil }
-  world.http_response = { new = call }
-  world.json = { encode = natives.encode, decode = natives.decode }
+  world.request, world.luaTable, world.luaList = helpers.request, helpers.luaTable, helpers.luaList
+  world.luaNil, world.http_response, world.json = helpers.luaNil, helpers.http_response, helpers.json
   world.custom_error = custom_error
 end
 
@@ -288,6 +285,11 @@ local function fresh()
   made.table = {
     concat = joined, foreach = table.foreach, foreachi = table.foreachi, getn = table.getn, insert = table.insert,
     maxn = table.maxn, remove = table.remove, sort = sorted,
+  }
+  helpers = {
+    request = { load = natives.load_request }, luaTable = { new = natives.new_table },
+    luaList = { new = natives.new_list }, luaNil = { new = natives.new_nil }, http_response = { new = call },
+    json = { encode = natives.encode, decode = natives.decode },
   }
   help(made)
   if with_all then open_all(made) end

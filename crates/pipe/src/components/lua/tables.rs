@@ -141,7 +141,11 @@ fn refuse_loop(node: &Node, item: &Item) -> mlua::Result<()> {
 
 /// A value of the data for a script.
 pub(super) fn to_lua(lua: &Lua, item: &mut Item) -> mlua::Result<Value> {
+    let is_new = matches!(item, Item::Plain(_));
     if let Some(node) = item.open() {
+        if is_new {
+            Shared::of(lua, |event| Ok(event.note(&node)))?;
+        }
         let handle =
             if node.is_list() { lua.create_userdata(ListHandle(node)) } else { lua.create_userdata(TableHandle(node)) };
         return handle.map(Value::UserData);
