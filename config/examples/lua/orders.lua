@@ -7,7 +7,7 @@ function check(request)
   if type(customer) ~= "string" then
     custom_error("an order needs a customer", 422)
   end
-  request:params("customer", customer)
+  request:headers("X-Customer", customer)
 end
 
 function order_id(body)
