@@ -144,7 +144,10 @@ pub(super) fn to_lua(lua: &Lua, item: &mut Item) -> mlua::Result<Value> {
     let is_new = matches!(item, Item::Plain(_));
     if let Some(node) = item.open() {
         if is_new {
-            Shared::of(lua, |event| Ok(event.note(&node)))?;
+            Shared::of(lua, |event| {
+                event.note(&node);
+                Ok(())
+            })?;
         }
         let handle =
             if node.is_list() { lua.create_userdata(ListHandle(node)) } else { lua.create_userdata(TableHandle(node)) };
