@@ -151,6 +151,18 @@ fn a_bad_expression_and_a_bad_schema_are_told_with_their_places() {
 }
 
 #[test]
+fn a_dead_letter_where_the_driver_keeps_none_is_refused() {
+    let lab = Lab::empty().with_plugin("kafka");
+    let kafka =
+        r#""extra_config": {"async/kafka": {"cluster": {"brokers": ["127.0.0.1:9092"]}, "group": {"id": "g"}},"#;
+    let checks = r#""validation/cel": [{"check_expr": "true", "outcome": "dead-letter"}]}"#;
+    lab.write("s", file(&format!("{BACKEND},\n{kafka}\n{checks}")));
+    let refusal = "error: s:5:54: async_agent[0].extra_config.validation/cel[0].outcome: async/kafka keeps no events that \
+                   failed for good; choose \"retry\" or \"discard\"";
+    check_in(&lab, "s", "plugins", &[refusal]);
+}
+
+#[test]
 fn a_drivers_own_keys_are_checked_with_their_place() {
     let place = "async_agent[0].extra_config.async/sqlite";
     let with = |more: &str| format!("{{\"async/sqlite\": {{\"path\": \"q.db\", \"queue\": \"q\",\n{more}}}}}");

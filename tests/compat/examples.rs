@@ -128,6 +128,8 @@ fn the_examples_do_what_they_say() {
     check_run("http-client.json", &[("orders", "orders", &["/v1/orders"]), ("mails", "mails", &["/mails"])]);
     check_run("limits.json", &[("texts", "text.send", &["/texts"])]);
     check_run("lookup-cache.json", &[("orders", "order.created", &["/customers/search", "/orders"])]);
+    check_run("martian.json", &[("orders", "order.created", &["/orders"])]);
+    check_run("backend-credentials.json", &[("orders", "order.created", &["/orders", "/audit", "/rates"])]);
     check_run(
         "workflow.json",
         &[("orders", "order.created", &["/customers/find", "/mails/order.created", "/texts/order.created", "/orders"])],

@@ -15,6 +15,7 @@ const CASES: &[&str] = &[
     "pipeline/basics",
     "pipeline/cache",
     "pipeline/cel",
+    "pipeline/combo",
     "pipeline/concurrent",
     "pipeline/config",
     "pipeline/encoding",
@@ -28,6 +29,7 @@ const CASES: &[&str] = &[
     "pipeline/lambda",
     "pipeline/limits",
     "pipeline/lua",
+    "pipeline/martian",
     "pipeline/merge",
     "pipeline/namespaces",
     "pipeline/oauth",
@@ -44,7 +46,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ),
     ("cel-long-name", "hands over an object as check_expr and expects that nothing is checked; here it is refused"),
     ("flatmap-agent-level-details", "its description and its expectation contradict each other"),
-    ("namespaces-breaker-and-lua-long", "needs Martian, which is not in this version"),
 ];
 
 /// Build once, start the brokers, run the tests of all crates, the loom model and the executable cases

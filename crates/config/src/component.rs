@@ -33,7 +33,7 @@ impl Component {
 /// An error about the value at `relative` of the object `settings`, which stands at `path`. Secrets of the object are
 /// taken out of `message`.
 pub(crate) fn problem_below(settings: &Node, path: &str, relative: &str, message: &str) -> Problem {
-    let message = if redact::is_secret_path(relative) {
+    let message = if redact::is_secret_path(&join(path, relative)) {
         redact::foreign(message, &every_text(settings.deepest(relative)))
     } else {
         redact::foreign(message, &redact::secrets(settings))

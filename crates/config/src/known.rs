@@ -85,6 +85,7 @@ pub(crate) const KNOWN: &[Known] = &[
     component("auth/aws-sigv4", &[Backend], &[]),
     component("auth/gcp", &[Backend], &[]),
     component("auth/ntlm", &[Backend], &[]),
+    component("auth/api-key", &[Backend], &[]),
     component("telemetry/opentelemetry", EVERYWHERE, &[]),
     component("telemetry/metrics", SERVICE, &["github_com/devopsfaith/krakend-metrics"]),
     component("telemetry/gelf", SERVICE, &["github_com/devopsfaith/krakend-gelf"]),

@@ -12,16 +12,25 @@ const SHORTEST_SEARCHED: usize = 4;
 /// Characters of a value that a message shows.
 const SHOWN_CHARACTERS: usize = 60;
 
+/// Keys that mean a secret in one component, and something harmless in all others.
+const OF_COMPONENTS: [(&str, &str); 1] = [("auth/api-key", "key")];
+
+fn is_secret_in(component: Option<&str>, key: &str) -> bool {
+    OF_COMPONENTS.iter().any(|(name, secret)| component == Some(name) && key.eq_ignore_ascii_case(secret))
+}
+
 /// Whether a value at this path must not be shown: some key on the way to it means a secret. The name of a component
 /// (`auth/client-credentials`) means none for what is in it.
 pub(crate) fn is_secret_path(path: &str) -> bool {
     let mut keys = path.split('.').peekable();
     let mut below_extra_config = false;
+    let mut component = None;
     while let Some(key) = keys.next() {
         let is_component = below_extra_config && key.contains('/') && keys.peek().is_some();
-        if !is_component && is_secret_name(key) {
+        if !is_component && (is_secret_name(key) || is_secret_in(component, key)) {
             return true;
         }
+        component = Some(key);
         // The dot of `github.com/…` is no border.
         below_extra_config = is_extra_config(key) || (below_extra_config && key == "github");
     }
@@ -64,24 +73,28 @@ pub(crate) fn secrets(node: &Node) -> Vec<String> {
 
 /// Where a value stands.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct Place<'n> {
+    /// The component that this is.
+    component: Option<&'n str>,
     is_secret: bool,
     /// Its keys name components.
     is_extra_config: bool,
 }
 
-impl Place {
-    fn below(self, entry: &Entry) -> Self {
+impl<'n> Place<'n> {
+    fn below(self, entry: &'n Entry) -> Self {
         let is_component =
             self.is_extra_config && entry.key.contains('/') && matches!(entry.value.value, Value::Map(_));
         Self {
-            is_secret: self.is_secret || (!is_component && is_secret_name(&entry.key)),
+            component: Some(entry.key.as_str()).filter(|_| is_component),
+            is_secret: self.is_secret
+                || (!is_component && (is_secret_name(&entry.key) || is_secret_in(self.component, &entry.key))),
             is_extra_config: is_extra_config(&entry.key),
         }
     }
 }
 
-fn collect(node: &Node, place: Place, found: &mut Vec<String>) {
+fn collect<'n>(node: &'n Node, place: Place<'n>, found: &mut Vec<String>) {
     match &node.value {
         Value::List(items) => items.iter().for_each(|item| collect(item, place, found)),
         Value::Map(entries) => entries.iter().for_each(|entry| collect(&entry.value, place.below(entry), found)),
@@ -124,9 +137,14 @@ mod tests {
         check("extra_config.router.password", true);
         check("extra_config.password", true);
         check("extra_config.auth/secret", true);
+        check("extra_config.auth/api-key.key", true);
+        check("extra_config.auth/api-key.name", false);
+        check("extra_config.x/y.key", false);
         let text = r#"{"extra_config": {"auth/client-credentials": {"scopes": "orders", "client_secret": "hunter2"}}}"#;
         let node = crate::format::parse("x.json", text).expect("valid");
         assert_eq!(secrets(&node), ["hunter2"]);
+        let node = crate::format::parse("x.json", r#"{"extra_config": {"auth/api-key": {"key": "hunter2"}}}"#);
+        assert_eq!(secrets(&node.expect("valid")), ["hunter2"]);
     }
 
     #[test]

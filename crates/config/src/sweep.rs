@@ -57,9 +57,13 @@ impl<'schema> Sweep<'schema, '_> {
         let mut kept = Vec::with_capacity(entries.len());
         for entry in entries {
             let below = crate::tree::join(path, &entry.key);
-            if known.as_ref().is_none_or(|known| known.contains(entry.key.as_str())) {
-                let value = self.node(&entry.value, &schemas_of(alternatives, &entry.key), &below);
-                kept.push(Entry { key: entry.key.clone(), at: entry.at, value });
+            let key = match &known {
+                None => Some(entry.key.as_str()),
+                Some(known) => known.iter().copied().find(|key| is_meant(entry, key, entries)),
+            };
+            if let Some(key) = key {
+                let value = self.node(&entry.value, &schemas_of(alternatives, key), &below);
+                kept.push(Entry { key: key.to_owned(), at: entry.at, value });
             } else if !entry.is_comment() {
                 let known = known.iter().flatten().map(|key| (*key).to_owned()).collect();
                 self.unknown.push(UnknownKey { key: entry.key.clone(), path: below, at: entry.at, known });
@@ -74,6 +78,13 @@ impl<'schema> Sweep<'schema, '_> {
         schemas.iter().for_each(|schema| collect(self.root, schema, LONGEST_REFERENCE_CHAIN, &mut found));
         found
     }
+}
+
+/// Whether `entry` stands for `key`: letter case does not count, unless another entry is spelt as it should be.
+fn is_meant(entry: &Entry, key: &str, entries: &[Entry]) -> bool {
+    let spelt = || entries.iter().find(|other| other.key.eq_ignore_ascii_case(key));
+    let meant = entries.iter().find(|other| other.key == key).or_else(spelt);
+    meant.is_some_and(|meant| std::ptr::eq(meant, entry))
 }
 
 fn collect<'a>(root: &'a Json, schema: &'a Json, left: usize, found: &mut Vec<&'a Json>) {
@@ -131,6 +142,15 @@ mod tests {
         let paths: Vec<_> = found.iter().map(|finding| finding.path.as_str()).collect();
         assert_eq!(paths, unknown);
         assert_eq!(node.to_json_text(), cleaned);
+    }
+
+    #[test]
+    fn letter_case_does_not_count_unless_a_key_is_spelt_right_as_well() {
+        let schema = json!({"properties": {"contentType": {}, "part": {"properties": {"name": {}}}}});
+        let cleaned = r#"{"contentType":"x","part":{"name":1}}"#;
+        check(&schema, r#"{"ContentType": "x", "PART": {"Name": 1}}"#, &[], cleaned);
+        check(&schema, r#"{"CONTENTTYPE": 1, "contentType": 2}"#, &["CONTENTTYPE"], r#"{"contentType":2}"#);
+        check(&schema, r#"{"CONTENTTYPE": 1, "contenttype": 2}"#, &["contenttype"], r#"{"contentType":1}"#);
     }
 
     #[test]

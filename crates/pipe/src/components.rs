@@ -3,8 +3,10 @@
 //! A new component is a file under `components/` and a line here. The order of the table is the order of the stages
 //! of a level, the outermost first (pipeline.md §4).
 
+mod api_key;
 mod aws;
 mod aws_sigv4;
+mod basic;
 mod body_extractor;
 mod body_generator;
 #[cfg(feature = "cel")]
@@ -13,6 +15,8 @@ mod changed_data;
 mod circuit_breaker;
 mod client_credentials;
 pub(crate) mod conditional;
+mod credentials;
+mod gcp;
 pub(crate) mod graphql;
 #[cfg(feature = "grpc")]
 mod grpc;
@@ -26,6 +30,7 @@ mod json_schema;
 mod lambda;
 #[cfg(feature = "lua")]
 mod lua;
+mod martian;
 #[cfg_attr(not(any(feature = "cel", feature = "json-schema")), allow(dead_code, reason = "only checks choose"))]
 mod outcome;
 mod plugins;
@@ -38,6 +43,7 @@ pub(crate) mod static_data;
 pub(crate) mod static_files;
 #[cfg(test)]
 pub(crate) mod testing;
+mod with_token;
 pub(crate) mod workflow;
 
 use std::sync::Arc;
@@ -98,8 +104,12 @@ static TABLE: &[Entry] = &[
     cel::BACKEND,
     #[cfg(feature = "json-schema")]
     json_schema::RESPONSE_OF_BACKEND,
+    martian::ENTRY,
     http_cache::ENTRY,
     client_credentials::ENTRY,
+    gcp::ENTRY,
+    basic::ENTRY,
+    api_key::ENTRY,
     aws_sigv4::ENTRY,
     plugins::CLIENT,
     http_client::ENTRY,

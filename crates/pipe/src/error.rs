@@ -236,6 +236,22 @@ impl PipeError {
         }
     }
 
+    /// The same failure, told of `call`: a layer has added to its URL what must not be shown.
+    pub(crate) fn of(self, call: Call) -> Self {
+        let mut error = self;
+        match &mut error {
+            Self::Connect { call: told, .. }
+            | Self::Transport { call: told, .. }
+            | Self::HeadersTimedOut { call: told }
+            | Self::Redirect { call: told, .. }
+            | Self::Oversized { call: told, .. }
+            | Self::Packing { call: told, .. }
+            | Self::Credential { call: told, .. } => *told = call,
+            _ => {}
+        }
+        error
+    }
+
     fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Transport { .. })
     }

@@ -14,6 +14,7 @@ mod redirect;
 mod shared;
 mod tls;
 mod tunnel;
+mod uri;
 mod user;
 mod wire;
 
@@ -26,8 +27,9 @@ pub(crate) use client::{HTTP2_CALLS, Way};
 pub(crate) use connect::HttpVersion;
 pub(crate) use exchange::{Below, Following};
 pub(crate) use proxy::Proxy;
-pub(crate) use redirect::RedirectPolicy;
+pub(crate) use redirect::{RedirectPolicy, without_userinfo};
 pub(crate) use tls::TlsSettings;
+pub(crate) use uri::with_target;
 pub(crate) use wire::{host_of, is_ours};
 
 /// Largest reply, in bytes, as it comes and unpacked. A reply is held in memory whole, once for each worker; one that

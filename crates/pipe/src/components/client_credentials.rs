@@ -4,23 +4,20 @@
 //! before its end, and fetched anew once when the backend answers 401 to one that was kept.
 
 mod grant;
-mod reply;
+pub(super) mod reply;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ::http::header::{AUTHORIZATION, HeaderValue};
-use ::http::{StatusCode, Uri};
+use ::http::header::AUTHORIZATION;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use siphon_config::model::Component;
 
 use super::renewed::Renewed;
+use super::with_token::{WithToken, callable};
 use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
-use crate::error::PipeError;
-use crate::hosts::is_callable;
-use crate::http::{Answer, Exchange, ExchangeFuture, Outgoing};
-use crate::stage::Context;
+use crate::http::Exchange;
 
 use grant::Grant;
 
@@ -35,7 +32,7 @@ pub(super) const ENTRY: Entry = Entry {
 
 /// `auth/client-credentials`.
 #[derive(Deserialize, JsonSchema)]
-struct Settings {
+pub(super) struct Settings {
     /// Who siphon is to the server that gives tokens.
     client_id: String,
     /// The secret that goes with it.
@@ -50,53 +47,11 @@ struct Settings {
     endpoint_params: BTreeMap<String, Vec<String>>,
     /// Call without a token. Default: false.
     #[serde(default)]
-    is_disabled: bool,
+    pub(super) is_disabled: bool,
 }
 
 fn schema() -> serde_json::Value {
     schemars::schema_for!(Settings).to_value()
-}
-
-/// Around each hop: calls to hosts of the configuration get the token.
-struct WithToken {
-    token: Renewed<HeaderValue>,
-    below: Box<dyn Exchange>,
-}
-
-impl Exchange for WithToken {
-    fn exchange<'a>(&'a self, call: Outgoing, context: &'a Context) -> ExchangeFuture<'a> {
-        if call.is_abroad {
-            return self.below.exchange(call, context);
-        }
-        Box::pin(self.call(call, context))
-    }
-}
-
-impl WithToken {
-    async fn call(&self, call: Outgoing, context: &Context) -> Result<Answer, PipeError> {
-        let (token, is_new) = self.token(&call).await?;
-        let answer = self.below.exchange(signed(&call, &token), context).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        self.token.forget(&token);
-        if is_new {
-            return Ok(answer);
-        }
-        answer.discard().await;
-        let (token, _) = self.token(&call).await?;
-        self.below.exchange(signed(&call, &token), context).await
-    }
-
-    async fn token(&self, call: &Outgoing) -> Result<(Arc<HeaderValue>, bool), PipeError> {
-        self.token.get().await.map_err(|unavailable| unavailable.for_call(call.call()))
-    }
-}
-
-fn signed(call: &Outgoing, token: &HeaderValue) -> Outgoing {
-    let mut call = call.clone();
-    Arc::make_mut(&mut call.headers).insert(AUTHORIZATION, token.clone());
-    call
 }
 
 fn build(component: &Component, site: &Site<'_>, below: Box<dyn Exchange>) -> Checked<Box<dyn Exchange>> {
@@ -109,7 +64,7 @@ fn build(component: &Component, site: &Site<'_>, below: Box<dyn Exchange>) -> Ch
     if !problems.is_empty() {
         return Err(problems);
     }
-    let url = token_url(&settings.token_url).map_err(|message| vec![refuse(("token_url", message))])?;
+    let url = callable(&settings.token_url).map_err(|message| vec![refuse(("token_url", message))])?;
     if url.scheme_str() == Some("https") {
         site.service.prepare_tls().map_err(|message| vec![refuse(("token_url", message))])?;
     }
@@ -118,7 +73,7 @@ fn build(component: &Component, site: &Site<'_>, below: Box<dyn Exchange>) -> Ch
         let grant = Arc::clone(&grant);
         Box::pin(async move { grant.fetch().await }) as _
     };
-    Ok(Box::new(WithToken { token: Renewed::new(Box::new(fetch)), below }))
+    Ok(Box::new(WithToken { token: Renewed::new(Box::new(fetch)), header: AUTHORIZATION, below }))
 }
 
 /// What would fail every event.
@@ -131,20 +86,6 @@ fn wrong(settings: &Settings) -> Vec<(&'static str, String)> {
         found.push(("endpoint_params.scope", message.to_owned()));
     }
     found
-}
-
-/// # Errors
-///
-/// A sentence when it cannot be called.
-fn token_url(text: &str) -> Result<Uri, String> {
-    let is_http = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https"));
-    let url = text.parse::<Uri>().ok().filter(|url| is_http(url) && url.authority().is_some_and(is_callable));
-    url.ok_or_else(|| {
-        format!(
-            "{} is no http or https URL; write it whole, with scheme and host",
-            siphon_telemetry::redact::written(text)
-        )
-    })
 }
 
 #[cfg(test)]

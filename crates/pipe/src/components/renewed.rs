@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Instant, timeout};
 
-use crate::error::Call;
+use crate::error::{Call, FailureKind, PipeError};
 
 /// How long before its end a value is no longer given out: a call that begins now must not arrive too late.
 const LEEWAY: Duration = Duration::from_secs(10);
@@ -60,10 +60,16 @@ impl Unavailable {
         Self { reason: reason.into(), is_connection: false, retry_after: None }
     }
 
+    /// No answer, or none that can be read.
+    pub fn unreached(error: &PipeError) -> Self {
+        let is_connection = error.is_temporary() || matches!(error.kind(), FailureKind::Connect);
+        Self { reason: error.to_string(), is_connection, retry_after: None }
+    }
+
     /// As the failure of the call that needs the value.
-    pub fn for_call(self, call: Call) -> crate::PipeError {
+    pub fn for_call(self, call: Call) -> PipeError {
         let Self { reason, is_connection, retry_after } = self;
-        crate::PipeError::Credential { call, reason, is_connection, retry_after }
+        PipeError::Credential { call, reason, is_connection, retry_after }
     }
 }
 

@@ -99,7 +99,7 @@ impl Files {
 }
 
 /// The path of a URL as one below a folder; `None` for one that would leave it, or that no file can have.
-fn below(path: &str) -> Option<PathBuf> {
+pub(super) fn below(path: &str) -> Option<PathBuf> {
     let mut out = PathBuf::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let name = percent::decoded(segment)?;
@@ -114,7 +114,7 @@ fn below(path: &str) -> Option<PathBuf> {
 }
 
 /// The file, at most one byte more than a reply may have; `None` where there is none inside the folder.
-fn read(folder: &Path, below: &Path) -> io::Result<Option<Bytes>> {
+pub(super) fn read(folder: &Path, below: &Path) -> io::Result<Option<Bytes>> {
     let mut path = folder.join(below);
     if path.is_dir() {
         path.push(INDEX);

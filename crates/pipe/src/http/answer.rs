@@ -109,6 +109,16 @@ impl Answer {
 
     /// Reads and forgets a short body, so that the connection can be used again.
     pub async fn discard(mut self) {
+        self.drain().await;
+    }
+
+    /// Puts `body` in the place of the one that came, which is discarded. The headers stay as they are.
+    pub async fn replace_body(&mut self, body: Bytes) {
+        self.drain().await;
+        self.body = Body::Memory(body);
+    }
+
+    async fn drain(&mut self) {
         let is_short = self.method == Method::HEAD || self.announced().is_some_and(|length| length <= DISCARD_LIMIT);
         if is_short {
             _ = timeout(DISCARD_PATIENCE, self.collect()).await;
@@ -119,7 +129,8 @@ impl Answer {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    fn is_packed(&self) -> bool {
+    /// Whether the body is gzip, and [`load`](Self::load) will unpack it.
+    pub(crate) fn is_packed(&self) -> bool {
         self.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"))
     }
 

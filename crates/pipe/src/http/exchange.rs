@@ -11,7 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ::http::{HeaderMap, Method, Uri};
+use ::http::{HeaderMap, HeaderValue, Method, Uri};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -40,6 +40,8 @@ pub struct Outgoing {
     pub url: Uri,
     pub headers: Arc<HeaderMap>,
     pub body: Bytes,
+    /// What `Host` says instead of the URL's host. The call goes where the URL says.
+    pub host: Option<HeaderValue>,
     /// Whether a redirect leads to another host than the configured one. A layer that signs or adds a token leaves such
     /// a call alone: its secret is not for that host.
     pub is_abroad: bool,
@@ -50,7 +52,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// A call to a host of the configuration.
     pub fn new(method: Method, url: Uri, headers: Arc<HeaderMap>, body: Bytes) -> Self {
-        Self { method, url, headers, body, is_abroad: false, connect_by: None }
+        Self { method, url, headers, body, host: None, is_abroad: false, connect_by: None }
     }
 
     /// As error texts name it.

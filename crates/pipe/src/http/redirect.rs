@@ -49,7 +49,9 @@ pub(super) fn next(
     }
     let headers = next_headers(call, &url, method == call.method);
     let is_abroad = call.is_abroad || call.url.host() != url.host();
-    Ok(Some(Outgoing { is_abroad, ..Outgoing::new(method, url, Arc::new(headers), call.body.clone()) }))
+    // Another server has names of its own.
+    let host = call.host.clone().filter(|_| call.url.authority() == url.authority());
+    Ok(Some(Outgoing { host, is_abroad, ..Outgoing::new(method, url, Arc::new(headers), call.body.clone()) }))
 }
 
 /// Long ones are cut.
@@ -95,9 +97,9 @@ fn next_headers(call: &Outgoing, url: &Uri, same_method: bool) -> HeaderMap {
     headers
 }
 
-/// The Referer of a call that came from `url`. It is sent, not shown: only user and password are left out (RFC 9110
+/// A URL as it may be sent to somebody, in a Referer for example: only user and password are left out (RFC 9110
 /// §10.1.3).
-fn without_userinfo(url: &Uri) -> String {
+pub(crate) fn without_userinfo(url: &Uri) -> String {
     let text = url.to_string();
     let Some(authority) = url.authority().filter(|authority| authority.as_str().contains('@')) else { return text };
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
@@ -245,6 +247,16 @@ mod tests {
             let next = next.expect("followable").expect("followed");
             let seen = (next.headers.contains_key(AUTHORIZATION), next.is_abroad);
             assert_eq!(seen, (kept, !kept), "{location}");
+        }
+    }
+
+    #[test]
+    fn a_named_host_stays_with_the_server_that_was_asked() {
+        let named = Some(HeaderValue::from_static("internal"));
+        for (location, stays) in [("/r", true), ("http://h/r", true), ("http://h:99/r", false), ("//other/r", false)] {
+            let call = Outgoing { host: named.clone(), ..call(Method::GET, "http://h/a", "") };
+            let next = follow(&call, 302, location, RedirectPolicy::default()).expect("followable").expect("followed");
+            assert_eq!(next.host, named.clone().filter(|_| stays), "{location}");
         }
     }
 

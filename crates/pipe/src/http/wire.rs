@@ -53,7 +53,8 @@ pub(super) fn request(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form)
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = match form {
         Form::Origin => origin_form(&call.url),
-        Form::Forwarded { .. } | Form::Http2 => absolute_form(&call.url, peer),
+        Form::Forwarded { .. } => absolute_form(&call.url, peer.authority.clone()),
+        Form::Http2 => absolute_form(&call.url, named(call).unwrap_or_else(|| peer.authority.clone())),
     };
     *request.headers_mut() = headers(call, peer, habits, form);
     request
@@ -66,12 +67,17 @@ fn origin_form(url: &Uri) -> Uri {
 }
 
 /// Without user and password.
-fn absolute_form(url: &Uri, peer: &Peer) -> Uri {
+fn absolute_form(url: &Uri, authority: Authority) -> Uri {
     let mut parts = Parts::default();
     parts.scheme = url.scheme().cloned();
-    parts.authority = Some(peer.authority.clone());
+    parts.authority = Some(authority);
     parts.path_and_query = Some(path(url));
     Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// The host that a component has put in the place of the URL's.
+fn named(call: &Outgoing) -> Option<Authority> {
+    Authority::try_from(call.host.as_ref()?.as_bytes()).ok().filter(|host| !host.as_str().contains('@'))
 }
 
 fn path(url: &Uri) -> PathAndQuery {
@@ -81,7 +87,7 @@ fn path(url: &Uri) -> PathAndQuery {
 fn headers(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(call.headers.len() + 5);
     if !matches!(form, Form::Http2) {
-        headers.insert(HOST, host(&peer.authority));
+        headers.insert(HOST, call.host.clone().unwrap_or_else(|| host(&peer.authority)));
         if !habits.keep_alive {
             headers.insert(CONNECTION, CLOSE.clone());
         }
@@ -203,6 +209,24 @@ mod tests {
         let (url, names) = formed(&Form::Forwarded { authorization });
         assert_eq!(url, "http://h:81/a?b");
         assert_eq!(names, ["authorization", "connection", "host", "proxy-authorization", "user-agent", "x"]);
+    }
+
+    #[test]
+    fn a_named_host_stands_in_the_place_of_the_url_s() {
+        let named = HeaderValue::from_static("internal.example");
+        let url = Uri::from_static("http://u:p@h:81/a?b");
+        let call = Outgoing { host: Some(named), ..Outgoing::new(Method::GET, url, Arc::default(), Bytes::new()) };
+        let peer = Peer::of(&call.url).expect("one");
+        let proxied = Form::Forwarded { authorization: None };
+        for (form, target, host) in [
+            (Form::Origin, "/a?b", Some("internal.example")),
+            (proxied, "http://h:81/a?b", Some("internal.example")),
+            (Form::Http2, "http://internal.example/a?b", None),
+        ] {
+            let request = request(&call, &peer, HABITS, &form);
+            assert_eq!(request.uri().to_string(), target);
+            assert_eq!(request.headers().get(HOST).map(|value| value.to_str().expect("text")), host);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use http::header::HOST;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use siphon_core::plugin::{Changes, Each, LendReply, LendRequest};
@@ -29,9 +30,12 @@ impl LentRequest {
         Self { url: request.url.to_string(), request, is_agent: false }
     }
 
-    /// The call of an HTTP backend.
+    /// The call of an HTTP backend. Where it is to name another host than that of its URL, the header `Host` says so.
     pub fn of_call(call: &Outgoing) -> Self {
-        let Outgoing { method, url, headers, body, .. } = call.clone();
+        let Outgoing { method, url, mut headers, body, host, .. } = call.clone();
+        if let Some(host) = host {
+            Arc::make_mut(&mut headers).insert(HOST, host);
+        }
         Self::of_backend(Request { method, url, headers, body, ..Request::default() })
     }
 
@@ -253,6 +257,19 @@ mod tests {
         refused(&backend(), header(b"x y", b"1"), "returned the header \"x y\", which is no name of one");
         refused(&backend(), header(&[0xff], b"1"), "which is no name of one");
         refused(&backend(), header(b"x-a", b"a\nb"), "\"x-a\" with a value that HTTP cannot carry");
+    }
+
+    #[test]
+    fn a_call_names_the_host_that_it_is_given() {
+        let named = |host: Option<&'static str>| {
+            let call = Outgoing::new(Method::GET, "http://h/".parse().unwrap(), Arc::default(), "".into());
+            let lent = LentRequest::of_call(&Outgoing { host: host.map(HeaderValue::from_static), ..call });
+            let mut seen = Vec::new();
+            lent.headers(&mut |name, value| seen.push(format!("{} {}", name.escape_ascii(), value.escape_ascii())));
+            seen
+        };
+        assert_eq!(named(Some("internal.example")), ["host internal.example"]);
+        assert!(named(None).is_empty());
     }
 
     #[test]

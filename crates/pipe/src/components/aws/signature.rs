@@ -82,7 +82,8 @@ fn signed_headers(call: &Outgoing) -> Vec<(String, String)> {
         .filter(is_signed)
         .map(|name| (name.as_str().to_owned(), joined(&call.headers, name)))
         .collect();
-    let host = host_of(&call.url).and_then(|host| host.to_str().map(str::to_owned).ok());
+    let host = call.host.clone().or_else(|| host_of(&call.url));
+    let host = host.and_then(|host| host.to_str().map(str::to_owned).ok());
     headers.push((HOST.as_str().to_owned(), host.unwrap_or_default()));
     headers.sort();
     headers

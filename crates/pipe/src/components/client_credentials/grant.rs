@@ -18,7 +18,6 @@ use tokio::time::Instant;
 use super::super::renewed::{Fetched, Unavailable};
 use super::Settings;
 use super::reply;
-use crate::error::{FailureKind, PipeError};
 use crate::http::{Client, Outgoing};
 
 /// A token request, and who makes it.
@@ -82,9 +81,9 @@ impl Grant {
 
     async fn ask(&self, style: Style) -> Fetched<HeaderValue> {
         let asked = Instant::now();
-        let answer = self.client.send(&self.request(style)).await.map_err(|error| unreachable(&error))?;
+        let answer = self.client.send(&self.request(style)).await.map_err(|error| Unavailable::unreached(&error))?;
         let (status, headers) = (answer.status, answer.headers.clone());
-        let body = answer.read().await.map_err(|error| unreachable(&error))?;
+        let body = answer.read().await.map_err(|error| Unavailable::unreached(&error))?;
         reply::read(status, &headers, &body, asked)
     }
 
@@ -110,10 +109,4 @@ impl Grant {
         value.set_sensitive(true);
         value
     }
-}
-
-/// No answer, or none that can be read.
-fn unreachable(error: &PipeError) -> Unavailable {
-    let is_connection = error.is_temporary() || matches!(error.kind(), FailureKind::Connect);
-    Unavailable { reason: error.to_string(), is_connection, retry_after: None }
 }

@@ -23,6 +23,8 @@ const SHOWN_LIMIT: usize = 200;
 #[derive(Default)]
 struct Reply {
     access_token: Option<String>,
+    /// Of OpenID Connect.
+    id_token: Option<String>,
     token_type: Option<String>,
     expires_in: Option<i64>,
     /// `error`, `error_description`, `error_uri`.
@@ -35,6 +37,23 @@ struct Reply {
 ///
 /// The server's refusal, or what is wrong with its reply.
 pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], asked: Instant) -> Fetched<HeaderValue> {
+    let reply = granted(status, headers, body)?;
+    let lifetime = reply.expires_in.filter(|&seconds| seconds != 0);
+    let lifetime = lifetime.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
+    Ok(Fresh::new(authorization(&reply).map_err(Unavailable::answered)?, asked, lifetime))
+}
+
+/// The ID token of a reply.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(in super::super) fn id_token(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<String, Unavailable> {
+    let token = granted(status, headers, body)?.id_token;
+    token.ok_or_else(|| Unavailable::answered("oauth2: server response missing id_token"))
+}
+
+fn granted(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Reply, Unavailable> {
     if body.len() > REPLY_LIMIT {
         return Err(Unavailable::answered(format!("oauth2: the reply is larger than {REPLY_LIMIT} bytes")));
     }
@@ -45,10 +64,7 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], asked: 
             ..Unavailable::answered(refusal)
         });
     }
-    let reply = parsed.map_err(Unavailable::answered)?;
-    let lifetime = reply.expires_in.filter(|&seconds| seconds != 0);
-    let lifetime = lifetime.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
-    Ok(Fresh::new(authorization(&reply).map_err(Unavailable::answered)?, asked, lifetime))
+    parsed.map_err(Unavailable::answered)
 }
 
 /// The server's no, in the reference's words.
@@ -96,7 +112,7 @@ fn of_json(body: &[u8]) -> Result<Reply, String> {
             (_, Value::Null) => {}
             ("expires_in", value) => reply.expires_in = Some(seconds(&value).map_err(wrong)?),
             (name, Value::String(text)) => reply.set(name, text),
-            ("access_token" | "token_type", _) => return Err(wrong(format!("{name} is no string"))),
+            ("access_token" | "id_token" | "token_type", _) => return Err(wrong(format!("{name} is no string"))),
             _ => {}
         }
     }
@@ -124,6 +140,7 @@ impl Reply {
     fn set(&mut self, name: &str, value: String) {
         let member = match name {
             "access_token" => &mut self.access_token,
+            "id_token" => &mut self.id_token,
             "token_type" => &mut self.token_type,
             "error" => &mut self.error[0],
             "error_description" => &mut self.error[1],

@@ -41,6 +41,9 @@ impl Key {
             }
             digest.update(usize::MAX.to_be_bytes()); // ends the list: no length is this long
         }
+        let host = call.host.as_ref().map_or(&b""[..], |host| host.as_bytes());
+        digest.update(host.len().to_be_bytes());
+        digest.update(host);
         digest.update(&call.body);
         Self { scope, method: call.method.clone(), url: call.url.clone(), digest: digest.finalize().into() }
     }
