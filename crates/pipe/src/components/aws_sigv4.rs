@@ -11,6 +11,7 @@ use super::aws::credentials::{Provider, of_role, provider};
 use super::aws::origin::{self, Environment};
 use super::aws::role;
 use super::aws::signature::{Scope, signed};
+use super::credentials::refuse_second;
 use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
 use crate::error::PipeError;
 use crate::http::{Answer, Exchange, ExchangeFuture, Outgoing};
@@ -73,6 +74,7 @@ impl Signing {
 }
 
 fn build(component: &Component, site: &Site<'_>, below: Box<dyn Exchange>) -> Checked<Box<dyn Exchange>> {
+    refuse_second(component, site)?;
     build_in(component, site, below, &origin::of_process)
 }
 

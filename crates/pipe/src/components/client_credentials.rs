@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use siphon_config::model::Component;
 
+use super::credentials::refuse_second;
 use super::renewed::Renewed;
 use super::with_token::{WithToken, callable};
 use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
@@ -59,6 +60,7 @@ fn build(component: &Component, site: &Site<'_>, below: Box<dyn Exchange>) -> Ch
     if settings.is_disabled {
         return Ok(below);
     }
+    refuse_second(component, site)?;
     let refuse = |(key, message): (&str, String)| component.problem(key, &message);
     let problems: Vec<_> = wrong(&settings).into_iter().map(refuse).collect();
     if !problems.is_empty() {

@@ -38,3 +38,35 @@ fn header_of(component: &Component) -> Option<HeaderName> {
     }
     (is(&aws_sigv4::ENTRY) || is(&basic::ENTRY)).then_some(AUTHORIZATION)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::components::{Build, Entry, Layer, testing};
+    use crate::http::{Client, ClientSettings};
+
+    use super::*;
+
+    /// Builds this component of a backend that has `auth/basic` as well.
+    #[track_caller]
+    fn refused(entry: &Entry, settings: &str) {
+        let mut backend = crate::fixture::backend("http://h", "/");
+        backend.components.push(testing::component("auth/basic", r#"{"user": "a", "password": "b"}"#));
+        let Build::Exchange(Layer::AroundCall(build) | Layer::AroundHop(build)) = entry.build else {
+            panic!("a layer")
+        };
+        let below = Box::new(Client::new(ClientSettings::from(&crate::fixture::http())));
+        let component = testing::component(entry.namespaces[0], settings);
+        let problems = testing::with_backend(&backend, |site| build(&component, site, below)).err().expect("refused");
+        let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(said, ["writes the header authorization, and so does auth/basic; keep one"]);
+    }
+
+    #[test]
+    fn each_of_them_is_refused_beside_another_one() {
+        let token = r#"{"client_id": "a", "client_secret": "b", "token_url": "http://h/"}"#;
+        refused(&client_credentials::ENTRY, token);
+        refused(&gcp::ENTRY, r#"{"audience": "x"}"#);
+        refused(&api_key::ENTRY, r#"{"key": "x", "prefix": "Token"}"#);
+        refused(&aws_sigv4::ENTRY, r#"{"region": "eu-west-1", "service": "sqs"}"#);
+    }
+}
