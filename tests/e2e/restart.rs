@@ -69,6 +69,24 @@ fn a_stop_under_load_loses_nothing_and_processes_nothing_twice() {
     assert_eq!(lab.rows(), 0);
 }
 
+/// A library function that runs for hours and cannot be interrupted: nothing else happens on the agent's thread.
+#[test]
+fn a_second_signal_ends_the_process_though_a_script_keeps_the_agents_thread() {
+    let backend = HttpBackend::start();
+    let script = "string.find(string.rep('a', 5000), string.rep('a*', 200) .. 'b')";
+    let busy = json!({"extra_config": {"modifier/lua-proxy": {"pre": script}}});
+    let lab = Lab::new(&config([with(agent("orders", &backend.url()), busy)]));
+    lab.publish("orders", ["event-1"]);
+    let mut siphon = lab.start();
+    siphon.wait_for_agent("orders", |agent| agent["in_flight"] == 1);
+    siphon.terminate();
+    siphon.wait_for_log(&["[SERVICE: Signal] draining"]);
+    siphon.terminate();
+    assert_eq!(siphon.wait(), 4);
+    siphon.wait_for_log(&["ends with agents that are busy", "agents=1"]);
+    assert_eq!(lab.rows(), 1, "the event is still in the queue");
+}
+
 #[test]
 fn a_second_signal_ends_at_once_and_the_event_comes_back() {
     let backend = HttpBackend::start();

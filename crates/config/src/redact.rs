@@ -15,6 +15,14 @@ const SHOWN_CHARACTERS: usize = 60;
 /// Keys that mean a secret in one component, and something harmless in all others.
 const OF_COMPONENTS: [(&str, &str); 1] = [("auth/api-key", "key")];
 
+/// Ends of keys that say where a secret is or how it travels, and hold none themselves; below any other key, too.
+const PLACES: [&str; 4] = ["_file", "_header", "_url", "mechanism"];
+
+fn is_place(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    PLACES.iter().any(|end| key.ends_with(end))
+}
+
 fn is_secret_in(component: Option<&str>, key: &str) -> bool {
     OF_COMPONENTS.iter().any(|(name, secret)| component == Some(name) && key.eq_ignore_ascii_case(secret))
 }
@@ -22,6 +30,9 @@ fn is_secret_in(component: Option<&str>, key: &str) -> bool {
 /// Whether a value at this path must not be shown: some key on the way to it means a secret. The name of a component
 /// (`auth/client-credentials`) means none for what is in it.
 pub(crate) fn is_secret_path(path: &str) -> bool {
+    if path.rsplit('.').next().is_some_and(is_place) {
+        return false;
+    }
     let mut keys = path.split('.').peekable();
     let mut below_extra_config = false;
     let mut component = None;
@@ -85,10 +96,10 @@ impl<'n> Place<'n> {
     fn below(self, entry: &'n Entry) -> Self {
         let is_component =
             self.is_extra_config && entry.key.contains('/') && matches!(entry.value.value, Value::Map(_));
+        let is_told = !is_component && (is_secret_name(&entry.key) || is_secret_in(self.component, &entry.key));
         Self {
             component: Some(entry.key.as_str()).filter(|_| is_component),
-            is_secret: self.is_secret
-                || (!is_component && (is_secret_name(&entry.key) || is_secret_in(self.component, &entry.key))),
+            is_secret: (self.is_secret || is_told) && !is_place(&entry.key),
             is_extra_config: is_extra_config(&entry.key),
         }
     }
@@ -145,6 +156,19 @@ mod tests {
         assert_eq!(secrets(&node), ["hunter2"]);
         let node = crate::format::parse("x.json", r#"{"extra_config": {"auth/api-key": {"key": "hunter2"}}}"#);
         assert_eq!(secrets(&node.expect("valid")), ["hunter2"]);
+    }
+
+    /// A user has to see which file is missing.
+    #[test]
+    fn where_a_secret_is_is_no_secret() {
+        check("extra_config.auth/gcp.credentials_file", false);
+        check("x.sasl.token_file", false);
+        check("x.sasl.mechanism", false);
+        check("extra_config.auth/client-credentials.token_url", false);
+        check("x.sasl.token", true);
+        let text = r#"{"sasl": {"mechanism": "OAUTHBEARER", "token_file": "/run/token", "token": "hunter2"}}"#;
+        let node = crate::format::parse("x.json", text).expect("valid");
+        assert_eq!(secrets(&node), ["hunter2"]);
     }
 
     #[test]

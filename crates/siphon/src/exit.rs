@@ -18,15 +18,22 @@ pub enum Exit {
     Failed,
 }
 
+impl Exit {
+    /// The process' exit status.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Configuration => 1,
+            Self::Usage => 2,
+            Self::Nacked => 3,
+            Self::Failed => 4,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Fine => 0,
-            Exit::Configuration => 1,
-            Exit::Usage => 2,
-            Exit::Nacked => 3,
-            Exit::Failed => 4,
-        })
+        Self::from(exit.status())
     }
 }
 

@@ -275,11 +275,12 @@ impl Config {
             _ => {}
         }
         if let Some(count @ 1..) = self.max_deliver {
+            let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
             let message = format!(
-                "an event that was delivered {count} times stays in the stream and comes to nobody; what is given back at a \
-                 shutdown counts, too"
+                "an event that was delivered {times} stays in the stream and comes to nobody; what a stop gives back untouched \
+                 counts, too"
             );
-            found.push(Finding::notice("max_deliver", message));
+            found.push(Finding::warning("max_deliver", message));
         }
         found
     }
@@ -389,6 +390,7 @@ pub(crate) mod tests {
         );
         check_stream(r#", "max_ack_pending": 3"#, &["max_ack_pending 3 keeps all but 3 of the 4 workers idle"]);
         check_stream(r#", "max_deliver": 5"#, &["max_deliver an event that was delivered 5 times stays"]);
+        check_stream(r#", "max_deliver": 1"#, &["max_deliver an event that was delivered once stays"]);
         check(STREAM, &["a.*", "a.b", "c"], &[" the topics \"a.*\" and \"a.b\" overlap"]);
         check(STREAM, &["a.#"], &[" the topic \"a.#\" holds `#`"]);
     }

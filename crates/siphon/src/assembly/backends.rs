@@ -15,7 +15,7 @@ use siphon_pipe::{Checked, Reading, Site, Stage, Transports};
 
 use super::publish::Publishing;
 use super::subscribe::Subscribing;
-use super::{in_pipe, placed, severity, spec};
+use super::{in_pipe, is_refused, placed, severity, spec};
 
 /// What the loaded plugins bring.
 pub(super) struct PluginBackends<'r> {
@@ -67,12 +67,14 @@ impl<'r> PluginBackends<'r> {
         }
     }
 
-    /// What the plugins have to say about the settings of an agent's backends, with the places in the file.
-    pub fn findings(&self, config: &Config, document: &Document) -> Vec<Problem> {
+    /// What the plugins have to say about the settings of an agent's backends, with the places in the file. Settings that their
+    /// schema has refused are not shown to them: they would only repeat that.
+    pub fn findings(&self, config: &Config, document: &Document, known: &[Problem]) -> Vec<Problem> {
         let agents = config.agents.iter();
         let backends = agents.flat_map(|agent| agent.all_backends().into_iter().map(move |backend| (agent, backend)));
         let all = backends.flat_map(|(agent, backend)| backend.components.iter().map(move |one| (agent, backend, one)));
-        let ours = all.filter(|(_, _, component)| self.has(&component.namespace));
+        let ours =
+            all.filter(|(_, _, component)| self.has(&component.namespace) && !is_refused(known, &component.path));
         ours.flat_map(|(agent, backend, component)| self.of_one(agent, backend, component, document)).collect()
     }
 

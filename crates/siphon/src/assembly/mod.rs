@@ -68,7 +68,7 @@ impl Assembly {
         let checked = document.check(&catalogue::of(&registry, &folder));
         problems.extend(checked.problems);
         let Some(config) = checked.draft else { return Err(problems) };
-        problems.extend(PluginBackends::new(&registry).findings(&config, &document));
+        problems.extend(PluginBackends::new(&registry).findings(&config, &document, &problems));
         problems.extend(in_pipe::findings(&registry, &config, &document, &problems));
         let metrics = Metrics::default();
         let (agents, pipe_problems) = build_agents(&document, &config, &registry, &problems, &metrics);

@@ -1,7 +1,7 @@
 //! `siphon run`: runs the agents and the admin service until a signal.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use siphon_admin::{Admin, AdminSettings, AgentHealth, HealthReport, HealthSource, LastError};
 use siphon_config::{Problem, Severity};
@@ -15,6 +15,12 @@ use crate::Exit;
 use crate::assembly::Assembly;
 use crate::cli::Run;
 use crate::exit::Failure;
+
+/// How long agents may take to let go after they were told to stop now: a turn of their thread.
+const LETTING_GO: Duration = Duration::from_secs(3);
+
+/// What a grace period takes beside its own time: drivers say goodbye for up to 5 s.
+const GOODBYES: Duration = Duration::from_secs(10);
 
 pub fn execute(arguments: &Run) -> Outcome {
     let assembly = assemble(&arguments.sources, None)?;
@@ -50,6 +56,7 @@ async fn serve(assembly: Assembly, admin: Admin, shards: &Shards) -> std::io::Re
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tracing::info!(service = "Admin", address = %admin.local_addr(), version = env!("CARGO_PKG_VERSION"), "siphon started");
     let handle = ShutdownHandle::default();
+    let grace = assembly.agents.iter().map(|agent| agent.spec.drain).max().unwrap_or_default();
     let (health, mut agents) = start_agents(assembly, shards, &handle);
     let mut stopped = handle.listen();
     let admin = tokio::spawn(admin.serve(Arc::new(health), async move { stopped.reached(Phase::Ending).await }));
@@ -60,10 +67,10 @@ async fn serve(assembly: Assembly, admin: Admin, shards: &Shards) -> std::io::Re
             handle.advance(Phase::Draining);
             tokio::select! {
                 exit = all_ended(&mut agents) => exit,
+                () = tokio::time::sleep(grace + GOODBYES) => end_now(&mut agents, &handle).await,
                 name = either(&mut interrupt, &mut terminate) => {
                     tracing::warn!(service = "Signal", signal = name, "ending at once");
-                    handle.advance(Phase::Ending);
-                    all_ended(&mut agents).await
+                    end_now(&mut agents, &handle).await
                 }
             }
         }
@@ -71,6 +78,18 @@ async fn serve(assembly: Assembly, admin: Admin, shards: &Shards) -> std::io::Re
     handle.advance(Phase::Ending);
     let _ = admin.await;
     Ok(exit)
+}
+
+/// Tells the agents to stop now. One that does not even hear it, because something in its pipe keeps its thread busy, ends
+/// with the process: its broker delivers again what it had.
+async fn end_now(agents: &mut JoinSet<AgentEnd>, handle: &ShutdownHandle) -> Exit {
+    handle.advance(Phase::Ending);
+    let ended = tokio::time::timeout(LETTING_GO, all_ended(agents)).await;
+    ended.unwrap_or_else(|_| {
+        let agents = agents.len();
+        tracing::error!(service = "Signal", agents, "ends with agents that are busy: their events come again");
+        std::process::exit(Exit::Failed.status().into())
+    })
 }
 
 async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
