@@ -218,6 +218,27 @@ fn what_the_pipe_refuses_comes_with_what_the_driver_refuses() {
     );
 }
 
+/// The only error about this publisher of a backend.
+#[track_caller]
+fn only_error(publisher: &str) -> String {
+    let lab = Lab::empty();
+    let backend = format!("\"backend\": [{{\"extra_config\": {{\"backend/sqlite/publisher\": {publisher}}}}}]");
+    lab.write("s", file(&format!("{backend},\n{DRIVER}")));
+    let ran = lab.siphon(&["check", "-c", "s", "--plugins", "plugins"]);
+    let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("error: s:")).collect();
+    assert_eq!((ran.status, errors.len()), (1, 1), "{}", ran.stderr);
+    errors[0].to_owned()
+}
+
+#[test]
+fn what_is_wrong_with_a_plugins_backend_is_said_once() {
+    let path = "async_agent[0].backend[0].extra_config.backend/sqlite/publisher";
+    let error = only_error(r#"{"path": 5, "queue": "q"}"#);
+    assert!(error.contains(&format!("{path}.path: expected a string, found 5")), "{error}");
+    let error = only_error(r#"{"path": "a.db", "queue": "q", "topic": "x.{key"}"#);
+    assert!(error.ends_with(&format!("{path}.topic: never closes the brace of \"{{key\"")), "{error}");
+}
+
 #[test]
 fn unknown_keys_are_warned_of_and_the_rest_works() {
     let lab = Lab::empty();

@@ -67,6 +67,22 @@ impl Finding {
         Self { weight: Weight::ERROR, path: path.into(), message: message.into() }
     }
 
+    /// What is wrong with a template that [`OutgoingMessage::fill`](crate::OutgoingMessage::fill) will get: a brace that is never
+    /// closed, or nothing between two of them, would be published as it stands.
+    pub fn of_template(path: impl Into<String>, template: &str) -> Option<Self> {
+        let mut rest = template;
+        while let Some((_, behind)) = rest.split_once('{') {
+            match behind.split_once('}') {
+                None => return Some(Self::error(path, format!("never closes the brace of \"{{{behind}\""))),
+                Some((name, _)) if name.trim().is_empty() || name.contains('{') => {
+                    return Some(Self::error(path, format!("has no name in \"{{{name}}}\"")));
+                }
+                Some((_, behind)) => rest = behind,
+            }
+        }
+        None
+    }
+
     /// It works, but perhaps not as meant.
     pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { weight: Weight::WARNING, path: path.into(), message: message.into() }
@@ -79,5 +95,25 @@ impl Finding {
 
     pub(crate) fn into_abi(self) -> siphon_abi::Finding {
         siphon_abi::Finding { weight: self.weight, path: self.path.into(), message: self.message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(template: &str, expected: Option<&str>) {
+        let found = Finding::of_template("subject", template);
+        assert_eq!(found.as_ref().map(|finding| finding.message.as_str()), expected);
+    }
+
+    #[test]
+    fn a_template_with_a_brace_that_cannot_be_meant_is_found() {
+        check("", None);
+        check("orders.{topic}.{Key}", None);
+        check("orders.{topic", Some("never closes the brace of \"{topic\""));
+        check("orders.{}", Some("has no name in \"{}\""));
+        check("{a{b}", Some("has no name in \"{a{b}\""));
     }
 }

@@ -52,6 +52,8 @@ impl Writer {
         // A name that is filled in later is the brokers' to judge.
         let fault = Some(&self.topic).filter(|topic| !topic.contains('{')).and_then(|topic| fault_of_topic(topic));
         own.extend(fault.map(|fault| Finding::error("topic", fault)));
+        own.extend(Finding::of_template("topic", &self.topic));
+        own.extend(Finding::of_template("key", &self.key));
         if self.key_meta.as_deref() == Some("") {
             own.push(Finding::error("key_meta", "is empty: name a header"));
         }

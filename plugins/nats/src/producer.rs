@@ -97,6 +97,8 @@ impl Settings {
         let fault = Some(&self.subject).filter(|subject| !subject.contains('{'));
         let fault = fault.and_then(|subject| subject::fault_of_target(subject));
         found.extend(fault.map(|fault| Finding::error("subject", fault)));
+        found.extend(Finding::of_template("subject", &self.subject));
+        found.extend(Finding::of_template("message_id", &self.message_id));
         let fault = self.stream.as_deref().and_then(subject::fault_of_name);
         found.extend(fault.map(|fault| Finding::error("stream", fault)));
         if self.plain {
@@ -180,6 +182,7 @@ mod tests {
         check(r#", "subject": "orders.done""#, &[]);
         check(r#", "subject": "{subject}.done", "stream": "DONE", "message_id": "{message_id}""#, &[]);
         check(r#", "subject": "orders.*""#, &["subject"]);
+        check(r#", "subject": "orders.{topic""#, &["subject"]);
         check(r#", "subject": "a", "stream": "a.b", "username": "u""#, &["username", "stream"]);
         check(
             r#", "subject": "a", "plain": true, "stream": "A", "message_id": "7""#,

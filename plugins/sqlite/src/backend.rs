@@ -61,6 +61,8 @@ impl Sink for QueueBackend {
         refuse(settings.path.as_os_str().is_empty(), "path", "is empty: name the queue file, such as `events.db`");
         refuse(settings.queue.is_empty(), "queue", "is empty: name the queue, such as `shipped`");
         refuse(!topic::is_exact(&settings.topic), "topic", "is a pattern: an event needs a topic without `*` and `#`");
+        found.extend(Finding::of_template("topic", &settings.topic));
+        found.extend(Finding::of_template("key", &settings.key));
         found
     }
 
