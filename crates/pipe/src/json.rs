@@ -14,6 +14,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -139,6 +140,14 @@ impl Json {
         self.object_mut().map(std::mem::take)
     }
 
+    /// Bytes of the text and of the tape that this is a place in; 0 for what was built.
+    pub(crate) fn parsed_bytes(&self) -> usize {
+        match &self.0 {
+            Repr::Parsed(document, _) => document.bytes(),
+            _ => 0,
+        }
+    }
+
     /// Levels of containers that were built, around scalars and what was parsed.
     pub(crate) fn built_depth(&self) -> usize {
         match &self.0 {
@@ -246,6 +255,13 @@ impl PartialEq for Text {
 }
 
 impl Eq for Text {}
+
+/// A text is found by what it says: its hash and its equality are those of `str`.
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
 
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -4,12 +4,14 @@
 //! A script has the event for itself: its state is fresh, its time ends with the event's, its instructions and its
 //! memory are bounded. What stops it fails the event with the script's name and line.
 
+mod allowance;
 mod arguments;
 mod call;
 mod concat;
 mod data;
 mod event;
 mod fault;
+mod fields;
 mod headers;
 mod library;
 mod limits;

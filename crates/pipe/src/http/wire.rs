@@ -85,7 +85,7 @@ fn path(url: &Uri) -> PathAndQuery {
 }
 
 fn headers(call: &Outgoing, peer: &Peer, habits: Habits, form: &Form) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(call.headers.len() + 5);
+    let mut headers = HeaderMap::try_with_capacity(call.headers.keys_len() + 5).unwrap_or_default();
     if !matches!(form, Form::Http2) {
         headers.insert(HOST, call.host.clone().unwrap_or_else(|| host(&peer.authority)));
         if !habits.keep_alive {
@@ -209,6 +209,15 @@ mod tests {
         let (url, names) = formed(&Form::Forwarded { authorization });
         assert_eq!(url, "http://h:81/a?b");
         assert_eq!(names, ["authorization", "connection", "host", "proxy-authorization", "user-agent", "x"]);
+    }
+
+    #[test]
+    fn a_header_may_have_more_values_than_a_map_has_names() {
+        let values = (0..40_001).map(|_| (HeaderName::from_static("x"), HeaderValue::from_static("v")));
+        let headers = HeaderMap::from_iter(values);
+        let call = Outgoing::new(Method::GET, Uri::from_static("http://h/a"), Arc::new(headers), Bytes::new());
+        let request = request(&call, &Peer::of(&call.url).expect("one"), HABITS, &Form::Origin);
+        assert_eq!(request.headers().get_all("x").iter().count(), 40_001);
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// What it takes of the memory.
+    pub fn bytes(&self) -> usize {
+        self.source.len() + self.unescaped.len() + self.nodes.len() * size_of::<Node>()
+    }
+
     pub fn node(&self, index: u32) -> Node {
         self.nodes[index as usize]
     }

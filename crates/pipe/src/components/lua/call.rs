@@ -9,8 +9,9 @@ use bytes::Bytes;
 use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
 use super::arguments::{Arguments, bytes_of, lua_text};
-use super::event::Shared;
-use super::headers::{Access, header_list, headers, name_of, value_of};
+use super::event::{Hands, Shared};
+use super::headers::{Access, append, header_list, headers, name_of, value_of};
+use super::limits::Limits;
 use super::request::callable;
 use crate::error::PipeError;
 use crate::http::{Below, Client, Exchange, Following, Outgoing, RedirectPolicy};
@@ -22,6 +23,14 @@ pub(super) struct Finished {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl Finished {
+    /// What it takes of the memory.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        self.body.len() + headers.sum::<usize>()
+    }
 }
 
 /// Makes the calls of one component's scripts: over the pipe's connections, with redirects.
@@ -83,12 +92,12 @@ fn headers_of(given: &Table) -> mlua::Result<HeaderMap> {
         let name = name_of(&name.to_string_lossy())?;
         match value {
             Value::String(value) => {
-                map.append(name.clone(), value_of(&name, &value.as_bytes())?);
+                append(&mut map, &name, value_of(&name, &value.as_bytes())?)?;
             }
             Value::Table(values) => {
                 for value in values.sequence_values::<Value>() {
                     let value = bytes_of(&value?).unwrap_or_default();
-                    map.append(name.clone(), value_of(&name, &value)?);
+                    append(&mut map, &name, value_of(&name, &value)?)?;
                 }
             }
             _ => {}
@@ -98,10 +107,18 @@ fn headers_of(given: &Table) -> mlua::Result<HeaderMap> {
     Ok(map)
 }
 
+/// The call that was noted is not made.
+pub(super) fn drop_call(lua: &Lua, _: ()) -> mlua::Result<()> {
+    Shared::of(lua, |event| {
+        event.call = None;
+        Ok(())
+    })
+}
+
 /// The end of `http_response.new`: the call has been made.
 pub(super) fn finish(lua: &Lua, _: ()) -> mlua::Result<ReplyHandle> {
     Shared::of(lua, |event| match event.finished.take() {
-        Some(Ok(finished)) => Ok(ReplyHandle(event.hand_reply(finished))),
+        Some(Ok(finished)) => event.hands.hand_reply(finished).map(ReplyHandle),
         Some(Err(reason)) => Err(mlua::Error::runtime(reason)),
         None => Err(mlua::Error::runtime("http_response cannot be used here")),
     })
@@ -116,8 +133,14 @@ impl SharedReply {
         Self(Arc::new(Mutex::new(Some(reply))))
     }
 
-    pub fn close(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Gives the bytes that it had.
+    pub fn close(&self) -> usize {
+        let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        reply.map_or(0, |reply| reply.bytes())
+    }
+
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn read<T>(&self, act: impl FnOnce(&mut Finished) -> mlua::Result<T>) -> mlua::Result<T> {
@@ -134,17 +157,28 @@ impl UserData for ReplyHandle {
         methods.add_method("statusCode", |_, this, _: MultiValue| this.0.read(|reply| Ok(reply.status)));
         methods.add_method("headers", |lua, this, values| {
             let name = first_of("headers", values)?;
-            this.0.read(|reply| headers(lua, Access::Own(&mut reply.headers), &name))
+            this.read(lua, |reply, hands| headers(lua, Access::Own(&mut reply.headers), hands, &name))
         });
         methods.add_method("headerList", |lua, this, values| {
             let name = first_of("headerList", values)?;
-            this.0.read(|reply| header_list(lua, Access::Own(&mut reply.headers), &name))
+            this.read(lua, |reply, hands| header_list(lua, Access::Own(&mut reply.headers), hands, &name))
         });
-        methods.add_method("body", |lua, this, _: MultiValue| this.0.read(|reply| lua_text(lua, &reply.body)));
-        methods.add_method("close", |_, this, _: MultiValue| {
-            this.0.close();
-            Ok(())
+        methods.add_method("body", |lua, this, _: MultiValue| {
+            Limits::work(lua, this.0.read(|reply| Ok(reply.body.len()))?)?;
+            this.0.read(|reply| lua_text(lua, &reply.body))
         });
+        methods.add_method("close", |lua, this, _: MultiValue| {
+            Shared::of(lua, |event| {
+                event.hands.close(&this.0);
+                Ok(())
+            })
+        });
+    }
+}
+
+impl ReplyHandle {
+    fn read<T>(&self, lua: &Lua, act: impl FnOnce(&mut Finished, &mut Hands) -> mlua::Result<T>) -> mlua::Result<T> {
+        Shared::of(lua, |event| self.0.read(|reply| act(reply, &mut event.hands)))
     }
 }
 

@@ -10,18 +10,8 @@
 mod lexer;
 mod parser;
 
-use std::borrow::Cow;
-
 /// The function's name: a letter of LuaJIT that nobody types by accident.
 const TEXT_OF: &str = "\u{2116}";
-
-/// The text of a chunk that takes the function as its argument.
-pub(super) fn chunk(text: &str) -> Cow<'_, str> {
-    match operands(text) {
-        Some(spans) => Cow::Owned(format!("local {TEXT_OF}=...;{}", wrapped(text, &spans))),
-        None => Cow::Borrowed(text),
-    }
-}
 
 /// The text of a chunk that takes the function and gives the chunk that was meant; `None` where it joins nothing.
 pub(super) fn rewritten(text: &str) -> Option<String> {
@@ -120,8 +110,8 @@ mod tests {
 
     #[test]
     fn a_chunk_takes_the_function_on_its_first_line() {
-        assert_eq!(chunk("x = 1\ny = 2"), "x = 1\ny = 2");
-        assert_eq!(chunk("\nx = a .. 'b'"), "local \u{2116}=...;\nx = \u{2116}(a) .. 'b'");
+        let expected = "local \u{2116}=...;return function(...) \nx = \u{2116}(a) .. 'b'\nend";
+        assert_eq!(rewritten("\nx = a .. 'b'").as_deref(), Some(expected));
         assert_eq!(rewritten("return 1"), None);
     }
 }

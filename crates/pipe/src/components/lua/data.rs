@@ -4,15 +4,14 @@
 //! it again gets the same object. Nothing contains itself, so the data is always a text in the end.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::json::{Json, Object, Text, View};
+use super::allowance::Allowance;
+use super::fields::Fields;
+use crate::json::{Json, Object, View};
 
 /// Levels that data of a script may have; as deep as a reply may be.
 const DEPTH_LIMIT: usize = 512;
-
-/// Bytes that scripts may add to the data of one event, by what they set. The Lua state's own limit does not see them.
-pub(super) const DATA_LIMIT: usize = 64 * 1024 * 1024;
 
 /// A value of the data.
 #[derive(Debug, Clone)]
@@ -29,36 +28,8 @@ pub(super) struct Node(Arc<Mutex<Content>>);
 
 #[derive(Debug)]
 pub(super) enum Content {
-    Table(Vec<(Text, Item)>),
+    Table(Fields),
     List(Vec<Item>),
-}
-
-/// What is left of [`DATA_LIMIT`].
-#[derive(Debug)]
-pub(super) struct Allowance(usize);
-
-impl Default for Allowance {
-    fn default() -> Self {
-        Self(DATA_LIMIT)
-    }
-}
-
-impl Allowance {
-    /// # Errors
-    ///
-    /// A sentence when `bytes` more are too many.
-    pub fn spend(&mut self, bytes: usize) -> Result<(), String> {
-        match self.0.checked_sub(bytes) {
-            Some(left) => {
-                self.0 = left;
-                Ok(())
-            }
-            None => Err(format!("the script adds more than {DATA_LIMIT} bytes to the data")),
-        }
-    }
-
-    /// Bytes that one value takes beside its text.
-    pub const VALUE: usize = size_of::<(Text, Item)>();
 }
 
 impl Item {
@@ -94,7 +65,11 @@ impl Item {
 
 impl Node {
     pub fn table() -> Self {
-        Self::new(Content::Table(Vec::new()))
+        Self::of_fields(Fields::default())
+    }
+
+    pub fn of_fields(fields: Fields) -> Self {
+        Self::new(Content::Table(fields))
     }
 
     pub fn list(items: Vec<Item>) -> Self {
@@ -107,7 +82,7 @@ impl Node {
             View::Object(_) => {
                 let fields = json.clone().into_object().unwrap_or_default().into_fields();
                 let fields = fields.into_iter().map(|(key, value)| (key, Item::Plain(value)));
-                Some(Self::new(Content::Table(fields.collect())))
+                Some(Self::of_fields(fields.collect()))
             }
             View::Array(items) => Some(Self::list(items.map(|item| Item::Plain(item.to_json())).collect())),
             _ => None,
@@ -147,6 +122,19 @@ impl Node {
         drop(Self::list(old));
     }
 
+    /// Values in it, at its first level.
+    pub fn len(&self) -> usize {
+        match &*self.content() {
+            Content::Table(fields) => fields.len(),
+            Content::List(items) => items.len(),
+        }
+    }
+
+    /// A hand that keeps nothing.
+    pub fn weak(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.0))
+    }
+
     fn closed(&self, levels: usize, allowance: &mut Allowance) -> Result<Json, String> {
         let below = levels.checked_sub(1).ok_or_else(|| format!("the data nests deeper than {DEPTH_LIMIT} levels"))?;
         let mut close = |item: &Item| {
@@ -163,13 +151,26 @@ impl Node {
     }
 }
 
+/// A hand on a node that may be gone.
+#[derive(Debug)]
+pub(super) struct WeakNode(Weak<Mutex<Content>>);
+
+impl WeakNode {
+    /// As [`Node::clear`].
+    pub fn clear(&self) {
+        if let Some(content) = self.0.upgrade() {
+            Node(content).clear();
+        }
+    }
+}
+
 impl Content {
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         let (fields, items) = match self {
-            Self::Table(fields) => (fields.as_slice(), [].as_slice()),
-            Self::List(items) => ([].as_slice(), items.as_slice()),
+            Self::Table(fields) => (Some(fields), [].as_slice()),
+            Self::List(items) => (None, items.as_slice()),
         };
-        let all = fields.iter().map(|(_, item)| item).chain(items);
+        let all = fields.into_iter().flat_map(Fields::iter).map(|(_, item)| item).chain(items);
         all.filter_map(|item| match item {
             Item::Open(node) => Some(node),
             Item::Plain(_) => None,
@@ -178,7 +179,7 @@ impl Content {
 
     fn take(&mut self) -> Vec<Item> {
         match self {
-            Self::Table(fields) => std::mem::take(fields).into_iter().map(|(_, item)| item).collect(),
+            Self::Table(fields) => fields.take(),
             Self::List(items) => std::mem::take(items),
         }
     }
@@ -211,7 +212,7 @@ mod tests {
 
     fn put(node: &Node, key: &'static str, item: Item) {
         match &mut *node.content() {
-            Content::Table(fields) => fields.push((key.into(), item)),
+            Content::Table(fields) => drop(fields.insert(key, item)),
             Content::List(items) => items.push(item),
         }
     }
@@ -230,7 +231,7 @@ mod tests {
     fn every_hand_sees_a_change() {
         let root = node(r#"{"o":{}}"#);
         let open = || match &mut *root.content() {
-            Content::Table(fields) => fields[0].1.open().expect("an object"),
+            Content::Table(fields) => fields.get_mut("o").and_then(Item::open).expect("an object"),
             Content::List(_) => unreachable!("it is an object"),
         };
         put(&open(), "a", Item::Plain(Json::bool(true)));

@@ -6,8 +6,10 @@ use ::http::Uri;
 use bytes::Bytes;
 use mlua::Lua;
 
+use super::allowance::Allowance;
 use super::call::{Finished, SharedReply};
-use super::data::{Allowance, Node};
+use super::data::{Node, WeakNode};
+use super::limits::Limits;
 use crate::components::Level;
 use crate::http::Outgoing;
 use crate::json::Json;
@@ -24,21 +26,72 @@ pub(super) struct Event {
     pub response: Option<Response>,
     /// The response's data, where a script has asked for it.
     pub data: Option<Node>,
-    pub allowance: Allowance,
+    pub hands: Hands,
     /// Seeded by the script; `None`: the thread's.
     pub random: Option<fastrand::Rng>,
     /// A call that the script waits for.
     pub call: Option<Outgoing>,
     pub finished: Option<Result<Finished, String>>,
-    /// Objects, arrays and replies that scripts have hands on. Lua lets go of those when its collector comes by, which
-    /// does not know how large they are.
-    handed: Vec<Handed>,
 }
 
+/// What scripts hold outside of their state: objects, arrays and replies. Lua lets go of those when its collector comes
+/// by, which does not know how large they are. So they are counted, and empty after the event.
 #[derive(Debug)]
-enum Handed {
-    Node(Node),
-    Reply(SharedReply),
+pub(super) struct Hands {
+    /// For what scripts add to the data, and to headers and params.
+    pub added: Allowance,
+    /// For what they decode, look into and fetch.
+    pub taken: Allowance,
+    nodes: Vec<WeakNode>,
+    replies: Vec<SharedReply>,
+}
+
+impl Hands {
+    /// A script gets hands on `node`, which is new. `bytes`: of its texts.
+    ///
+    /// # Errors
+    ///
+    /// Where that is too much.
+    pub fn note(&mut self, node: &Node, bytes: usize) -> mlua::Result<()> {
+        let all = (node.len() + 1).saturating_mul(Allowance::VALUE).saturating_add(bytes);
+        self.taken.spend(all).map_err(mlua::Error::runtime)?;
+        self.nodes.push(node.weak());
+        Ok(())
+    }
+
+    /// A hand on a reply, for a script.
+    ///
+    /// # Errors
+    ///
+    /// Where that is too much.
+    pub fn hand_reply(&mut self, reply: Finished) -> mlua::Result<SharedReply> {
+        self.taken.spend(reply.bytes()).map_err(mlua::Error::runtime)?;
+        let reply = SharedReply::new(reply);
+        self.replies.push(reply.clone());
+        Ok(reply)
+    }
+
+    /// Closes a reply: its bytes are free for others.
+    pub fn close(&mut self, reply: &SharedReply) {
+        self.taken.give_back(reply.close());
+        self.replies.retain(|other| !other.is(reply));
+    }
+}
+
+/// What was handed out is empty from now on.
+impl Drop for Hands {
+    fn drop(&mut self) {
+        self.nodes.drain(..).for_each(|node| node.clear());
+        for reply in self.replies.drain(..) {
+            reply.close();
+        }
+    }
+}
+
+impl Default for Hands {
+    fn default() -> Self {
+        Self { added: Allowance::default(), taken: Allowance::taken(), nodes: Vec::new(), replies: Vec::new() }
+    }
 }
 
 /// Parts of a request that the layers below set anew.
@@ -57,24 +110,11 @@ impl Event {
             written: Written::default(),
             response: None,
             data: None,
-            allowance: Allowance::default(),
+            hands: Hands::default(),
             random: None,
             call: None,
             finished: None,
-            handed: Vec::new(),
         }
-    }
-
-    /// A script gets hands on `node`, which is new.
-    pub fn note(&mut self, node: &Node) {
-        self.handed.push(Handed::Node(node.clone()));
-    }
-
-    /// A hand on a reply, for a script.
-    pub fn hand_reply(&mut self, reply: Finished) -> SharedReply {
-        let reply = SharedReply::new(reply);
-        self.handed.push(Handed::Reply(reply.clone()));
-        reply
     }
 
     /// The request for the layer below. What stays here has no payload any more.
@@ -85,14 +125,18 @@ impl Event {
     }
 
     /// The data, taken apart at its first level.
-    pub fn data(&mut self) -> Node {
+    ///
+    /// # Errors
+    ///
+    /// Where it is too much.
+    pub fn data(&mut self) -> mlua::Result<Node> {
         if let Some(node) = &self.data {
-            return node.clone();
+            return Ok(node.clone());
         }
         let given = self.response.as_ref().and_then(|response| Node::of(&response.data));
         let node = given.unwrap_or_else(Node::table);
-        self.note(&node);
-        self.data.insert(node).clone()
+        self.hands.note(&node, 0)?;
+        Ok(self.data.insert(node).clone())
     }
 
     /// The response with what the scripts have made of it.
@@ -111,18 +155,6 @@ impl Event {
     /// Where the call goes; empty at the agent's level.
     pub fn url(&self) -> Option<&Uri> {
         (self.level == Level::Backend).then_some(&self.request.url)
-    }
-}
-
-/// What was handed out is empty from now on.
-impl Drop for Event {
-    fn drop(&mut self) {
-        for handed in self.handed.drain(..) {
-            match handed {
-                Handed::Node(node) => node.clear(),
-                Handed::Reply(reply) => reply.close(),
-            }
-        }
     }
 }
 
@@ -147,8 +179,13 @@ impl Shared {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The same, by the state that works on it.
+    /// The same, by the state that works on it. A call like this counts for the script, and looks at the clock.
+    ///
+    /// # Errors
+    ///
+    /// Those of `act`, and [`Stopped`](super::limits::Stopped).
     pub fn of<T>(lua: &Lua, act: impl FnOnce(&mut Event) -> mlua::Result<T>) -> mlua::Result<T> {
+        Limits::work(lua, 0)?;
         let shared = lua.app_data_ref::<Self>().ok_or_else(|| mlua::Error::runtime("no event"))?;
         shared.with(act)
     }
@@ -161,9 +198,9 @@ mod tests {
 
     #[test]
     fn what_scripts_hold_is_empty_after_the_event() {
-        let mut event = Event::default();
-        event.response = Some(Response::complete(Json::parse(br#"{"o":{"a":1}}"#).expect("an object")));
-        let held = event.data();
+        let data = Json::parse(br#"{"o":{"a":1}}"#).expect("an object");
+        let mut event = Event { response: Some(Response::complete(data)), ..Event::default() };
+        let held = event.data().expect("a table");
         let answer = event.answer().map(|response| response.data.to_string());
         drop(event);
         let left = Item::Open(held).to_json(&mut Allowance::default()).map(|json| json.to_string());

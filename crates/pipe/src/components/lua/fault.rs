@@ -90,6 +90,9 @@ fn stop_of(error: &Error) -> Option<&Stopped> {
 /// A message of Lua: its place stands before it, and what called what behind it.
 fn placed(message: &str) -> Raised {
     let (message, calls) = message.rsplit_once("\nstack traceback:\n").unwrap_or((message, ""));
+    if let Some(text) = without_ours(message) {
+        return Raised { text: text.to_owned(), place: calls.lines().find_map(leading_place) };
+    }
     if let Some(place) = leading_place(message)
         && let Some(text) = message.strip_prefix(&format!("{}:{}: ", place.0, place.1))
     {
@@ -98,8 +101,14 @@ fn placed(message: &str) -> Raised {
     Raised { text: message.to_owned(), place: calls.lines().find_map(leading_place) }
 }
 
+/// What stands behind a place in `prelude.lua`, which is none that its author knows.
+fn without_ours(message: &str) -> Option<&str> {
+    let (line, text) = message.strip_prefix("prelude:")?.split_once(": ")?;
+    line.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
 /// `pre-script:3` at the beginning of a line.
-fn leading_place(line: &str) -> Option<(String, u32)> {
+pub(super) fn leading_place(line: &str) -> Option<(String, u32)> {
     let mut parts = line.trim_start().splitn(3, ':');
     let (chunk, line) = (parts.next()?, parts.next()?);
     Program::CHUNKS.contains(&chunk).then(|| line.parse().ok().map(|line| (chunk.to_owned(), line)))?

@@ -3,15 +3,20 @@
 use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 use mlua::{AnyUserData, Lua, Value};
 
+use super::allowance::Allowance;
 use super::arguments::{Arguments, lua_text};
 use super::data::{Content, Item, Node};
+use super::event::Hands;
 use super::tables::{ListHandle, TableHandle};
 use crate::json::{Json, View};
 
 /// `headers()`, `headers(name)`, `headers(name, value)`; a `nil` for the value takes the header away.
-pub(super) fn headers(lua: &Lua, map: Access<'_>, arguments: &Arguments) -> mlua::Result<Value> {
+pub(super) fn headers(lua: &Lua, map: Access<'_>, hands: &mut Hands, arguments: &Arguments) -> mlua::Result<Value> {
     match arguments.count() {
-        0 => lua.create_userdata(TableHandle(all(map.read()))).map(Value::UserData),
+        0 => {
+            let lists = all(map.read(), hands)?;
+            lua.create_userdata(TableHandle(lists)).map(Value::UserData)
+        }
         1 => {
             let name = arguments.text(0)?;
             let value = name_of(&name).ok().and_then(|name| map.read().get(name));
@@ -23,7 +28,8 @@ pub(super) fn headers(lua: &Lua, map: Access<'_>, arguments: &Arguments) -> mlua
                 map.write().remove(name);
             } else {
                 let value = value_of(&name, &arguments.bytes(1)?)?;
-                map.write().insert(name, value);
+                spend(hands, &name, &value)?;
+                insert(map.write(), &name, value)?;
             }
             Ok(Value::Nil)
         }
@@ -31,11 +37,11 @@ pub(super) fn headers(lua: &Lua, map: Access<'_>, arguments: &Arguments) -> mlua
 }
 
 /// `headerList(name)`, `headerList(name, list)`.
-pub(super) fn header_list(lua: &Lua, map: Access<'_>, arguments: &Arguments) -> mlua::Result<Value> {
+pub(super) fn header_list(lua: &Lua, map: Access<'_>, hands: &mut Hands, arguments: &Arguments) -> mlua::Result<Value> {
     arguments.at_least(1)?;
     let name = name_of(&arguments.text(0)?)?;
     if arguments.count() == 1 {
-        let list = Node::list(values(map.read(), &name));
+        let list = values(map.read(), &name, hands)?;
         return lua.create_userdata(ListHandle(list)).map(Value::UserData);
     }
     let list = arguments.value(1).as_userdata().and_then(|list| AnyUserData::borrow::<ListHandle>(list).ok());
@@ -44,9 +50,44 @@ pub(super) fn header_list(lua: &Lua, map: Access<'_>, arguments: &Arguments) -> 
     let map = map.write();
     map.remove(&name);
     for value in values {
-        map.append(name.clone(), value);
+        spend(hands, &name, &value)?;
+        append(map, &name, value)?;
     }
     Ok(Value::Nil)
+}
+
+/// Values of headers that scripts may make. A map of headers has no room for many more.
+const HEADER_LIMIT: usize = 10_000;
+
+/// The one value of a header.
+///
+/// # Errors
+///
+/// As [`append`].
+fn insert(map: &mut HeaderMap, name: &HeaderName, value: HeaderValue) -> mlua::Result<()> {
+    match map.contains_key(name) {
+        false => append(map, name, value),
+        true => map.try_insert(name, value).map(drop).map_err(|_| too_many()),
+    }
+}
+
+fn too_many() -> mlua::Error {
+    mlua::Error::runtime(format!("more than {HEADER_LIMIT} headers"))
+}
+
+/// One more value.
+///
+/// # Errors
+///
+/// Where there is no room.
+pub(super) fn append(map: &mut HeaderMap, name: &HeaderName, value: HeaderValue) -> mlua::Result<()> {
+    let is_full = map.len() >= HEADER_LIMIT || map.try_append(name, value).is_err();
+    if is_full { Err(too_many()) } else { Ok(()) }
+}
+
+fn spend(hands: &mut Hands, name: &HeaderName, value: &HeaderValue) -> mlua::Result<()> {
+    let bytes = Allowance::VALUE + name.as_str().len() + value.len();
+    hands.added.spend(bytes).map_err(mlua::Error::runtime)
 }
 
 /// Headers that are copied only when they are changed.
@@ -71,17 +112,19 @@ impl<'m> Access<'m> {
     }
 }
 
-fn all(map: &HeaderMap) -> Node {
-    let list = |name: &HeaderName| Item::Open(Node::list(values(map, name)));
-    let fields = map.keys().map(|name| (usual(name.as_str()).into(), list(name)));
-    let table = Node::table();
-    *table.content() = Content::Table(fields.collect());
-    table
+fn all(map: &HeaderMap, hands: &mut Hands) -> mlua::Result<Node> {
+    let mut list = |name: &HeaderName| values(map, name, hands).map(Item::Open);
+    let fields = map.keys().map(|name| Ok((usual(name.as_str()).into(), list(name)?)));
+    let table = Node::of_fields(fields.collect::<mlua::Result<_>>()?);
+    hands.note(&table, map.keys().map(|name| name.as_str().len()).sum())?;
+    Ok(table)
 }
 
-fn values(map: &HeaderMap, name: &HeaderName) -> Vec<Item> {
+fn values(map: &HeaderMap, name: &HeaderName, hands: &mut Hands) -> mlua::Result<Node> {
     let text = |value: &HeaderValue| Json::string(String::from_utf8_lossy(value.as_bytes()).into_owned());
-    map.get_all(name).iter().map(|value| Item::Plain(text(value))).collect()
+    let list = Node::list(map.get_all(name).iter().map(|value| Item::Plain(text(value))).collect());
+    hands.note(&list, map.get_all(name).iter().map(HeaderValue::len).sum())?;
+    Ok(list)
 }
 
 /// Texts as they are, numbers and booleans as JSON writes them.

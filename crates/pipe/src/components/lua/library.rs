@@ -3,15 +3,22 @@
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 use siphon_telemetry::{Label, ScriptPrinted};
 
+use super::allowance::Allowance;
 use super::arguments::{Arguments, bytes_of, lua_text, type_name};
-use super::data::{Allowance, Item, Node};
+use super::data::{Item, Node};
 use super::event::Shared;
 use super::limits::Limits;
 use super::request::RequestHandle;
 use super::response::ResponseHandle;
 use super::tables::{Given, ListHandle, NilHandle, Place, TableHandle, to_lua};
-use super::{call, concat, fault, number};
+use super::{call, concat, fault, number, program};
 use crate::json::Json;
+
+/// The function that [`concat`] puts around operands.
+pub(super) const NUMBER_TEXT: &str = "number_text";
+
+/// Texts from this length on take time where they are joined.
+const LONG_TEXT: usize = 64 * 1024;
 
 /// The functions, by the names that `prelude.lua` knows.
 pub(super) fn natives(lua: &Lua, limits: &Limits, label: &Label) -> mlua::Result<Table> {
@@ -24,11 +31,13 @@ pub(super) fn natives(lua: &Lua, limits: &Limits, label: &Label) -> mlua::Result
     natives.set("new_list", lua.create_function(|lua, ()| new(lua, Node::list(Vec::new())).map(ListHandle))?)?;
     natives.set("new_nil", lua.create_function(|lua, ()| lua.create_userdata(NilHandle))?)?;
     natives.set("start_call", lua.create_function(call::start)?)?;
+    natives.set("drop_call", lua.create_function(call::drop_call)?)?;
     natives.set("finish_call", lua.create_function(call::finish)?)?;
     natives.set("custom", lua.create_function(custom)?)?;
     natives.set("encode", lua.create_function(encode)?)?;
     natives.set("decode", lua.create_function(decode)?)?;
-    natives.set("number_text", number_text(lua)?)?;
+    natives.set("look", lua.create_function(|lua, bytes: f64| Limits::work(lua, bytes as usize))?)?;
+    natives.set(NUMBER_TEXT, number_text(lua)?)?;
     natives.set("printed", printed(lua, label)?)?;
     natives.set("caught", caught(lua, limits)?)?;
     natives.set("rewritten", lua.create_function(rewritten)?)?;
@@ -42,17 +51,21 @@ pub(super) fn natives(lua: &Lua, limits: &Limits, label: &Label) -> mlua::Result
 
 fn new(lua: &Lua, node: Node) -> mlua::Result<Node> {
     Shared::of(lua, |event| {
-        event.allowance.spend(Allowance::VALUE).map_err(mlua::Error::runtime)?;
-        event.note(&node);
+        event.hands.added.spend(Allowance::VALUE).map_err(mlua::Error::runtime)?;
+        event.hands.note(&node, 0)?;
         Ok(node)
     })
 }
 
-/// The text of a number; anything else as it is.
+/// The text of a number; anything else as it is. Who joins long texts looks at the clock.
 fn number_text(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|lua, value: Value| match value {
         Value::Integer(number) => lua_text(lua, number.to_string()).map(Value::String),
         Value::Number(number) => lua_text(lua, number::text(number)).map(Value::String),
+        Value::String(text) if text.as_bytes().len() >= LONG_TEXT => {
+            Limits::work(lua, 0)?;
+            Ok(Value::String(text))
+        }
         other => Ok(other),
     })
 }
@@ -92,7 +105,7 @@ fn custom(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
 /// `json.encode`.
 fn encode(lua: &Lua, value: Value) -> mlua::Result<Value> {
     let item = Shared::of(lua, |event| {
-        Given { allowance: &mut event.allowance }.item(&value, Place::Encoded, super::tables::NESTING_LIMIT)
+        Given { allowance: &mut event.hands.added }.item(&value, Place::Encoded, super::tables::NESTING_LIMIT)
     })?;
     let none = || mlua::Error::runtime(format!("json.encode: a {} has no text in JSON", type_name(&value)));
     let item = match (item, value.is_nil()) {
@@ -101,7 +114,9 @@ fn encode(lua: &Lua, value: Value) -> mlua::Result<Value> {
         (None, false) => return Err(none()),
     };
     let json = item.to_json(&mut Allowance::default()).map_err(mlua::Error::runtime)?;
-    lua_text(lua, json.to_vec()).map(Value::String)
+    let text = json.to_vec();
+    Limits::work(lua, text.len())?;
+    lua_text(lua, text).map(Value::String)
 }
 
 /// `json.decode`.
@@ -109,7 +124,9 @@ fn decode(lua: &Lua, value: Value) -> mlua::Result<Value> {
     let wrong =
         || mlua::Error::runtime(format!("bad argument #1 to decode (string expected, got {})", type_name(&value)));
     let text = bytes_of(&value).ok_or_else(wrong)?;
+    Limits::work(lua, text.len())?;
     let json = Json::parse_alone(&text).map_err(|error| mlua::Error::runtime(format!("json.decode: {error}")))?;
+    Shared::of(lua, |event| event.hands.taken.spend(json.parsed_bytes()).map_err(mlua::Error::runtime))?;
     to_lua(lua, &mut Item::Plain(json))
 }
 
@@ -121,8 +138,9 @@ fn rewritten(lua: &Lua, text: mlua::LuaString) -> mlua::Result<Option<mlua::LuaS
 
 /// A file's text, or nothing and why.
 fn read(lua: &Lua, path: String) -> mlua::Result<MultiValue> {
-    match std::fs::read(&path) {
-        Ok(text) => lua_text(lua, text)?.into_lua_multi(lua),
+    Limits::work(lua, 0)?;
+    match program::bytes(&path) {
+        Ok(text) => lua_text(lua, &text[program::start(&text)..])?.into_lua_multi(lua),
         Err(error) => (Value::Nil, format!("cannot open {path}: {error}")).into_lua_multi(lua),
     }
 }

@@ -8,14 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mlua::{HookTriggers, Lua, VmState};
 use tokio::time::Instant;
 
+use super::machine::MEMORY_LIMIT;
 use super::program::Program;
 
 /// Instructions of the Lua machine that the scripts of one component may use for one event: about half a second of
 /// one core. Taking a megabyte apart byte by byte needs a third of it.
 pub(super) const INSTRUCTIONS: u64 = 100_000_000;
 
-/// Instructions between two looks at the clock: some 50 µs.
-const STEP: u32 = 10_000;
+/// Instructions between two looks at the clock: some 10 µs, where each of them is a short one.
+const STEP: u32 = 2_000;
+
+/// What a call of one of our functions counts, in instructions.
+const CALL: u64 = 20;
+
+/// Bytes that our functions handle in the time of an instruction.
+const BYTES: u64 = 4;
 
 /// Why a script was stopped. It cannot go on, whatever it catches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,19 +75,31 @@ impl Limits {
         self.left().stop.clone()
     }
 
+    /// Counts a call that handles `bytes`, and looks at the clock: our functions and those of C have no instructions.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub fn work(lua: &Lua, bytes: usize) -> mlua::Result<()> {
+        let Some(limits) = lua.app_data_ref::<Self>().map(|limits| limits.clone()) else { return Ok(()) };
+        let bytes = u64::try_from(bytes.min(MEMORY_LIMIT)).unwrap_or(u64::MAX);
+        limits.step(lua, CALL + bytes / BYTES).map_or(Ok(()), |stopped| Err(mlua::Error::external(stopped)))
+    }
+
     /// Looks after the scripts of `lua` from now on.
     pub fn watch(&self, lua: &Lua) -> mlua::Result<()> {
+        lua.set_app_data(self.clone());
         let limits = self.clone();
         let triggers = HookTriggers::new().every_nth_instruction(STEP);
-        lua.set_global_hook(triggers, move |lua, _| match limits.step(lua) {
+        lua.set_global_hook(triggers, move |lua, _| match limits.step(lua, STEP.into()) {
             Some(stopped) => Err(mlua::Error::external(stopped)),
             None => Ok(VmState::Continue),
         })
     }
 
-    fn step(&self, lua: &Lua) -> Option<Stopped> {
+    fn step(&self, lua: &Lua, instructions: u64) -> Option<Stopped> {
         let mut left = self.left();
-        left.instructions = left.instructions.saturating_sub(STEP.into());
+        left.instructions = left.instructions.saturating_sub(instructions);
         if left.stop.is_none() {
             let why = match () {
                 () if Instant::now() >= left.deadline => Stop::Deadline,

@@ -34,6 +34,8 @@ pub(super) struct Machine {
     program: Arc<Program>,
     event: Shared,
     limits: Limits,
+    /// The function for the texts of numbers.
+    text_of: Function,
     /// Makes a world, runs the sources and `pre` in it.
     begin: Function,
     /// Runs `post` in the same world.
@@ -62,14 +64,15 @@ impl Machine {
         let (event, limits) = (Shared::default(), Limits::new());
         lua.set_app_data(event.clone());
         let natives = library::natives(&lua, &limits, label)?;
+        let text_of: Function = natives.get(library::NUMBER_TEXT)?;
         let prelude = lua.load(PRELUDE).set_name("=prelude").into_function()?;
         let (begin, end) = prelude.call((natives, program.allow_open_libs))?;
-        let part = |name: &str, text: &str| (!text.is_empty()).then(|| compile(&lua, name, text)).transpose();
+        let part = |name: &str, text: &str| (!text.is_empty()).then(|| script(&lua, name, text, &text_of)).transpose();
         let sources = if program.live { None } else { part(Program::SOURCES, &program.sources.text)? };
         let (pre, post) = (part(Program::PRE, &program.pre)?, part(Program::POST, &program.post)?);
         limits.watch(&lua)?;
         let program = Arc::clone(program);
-        Ok(Self { lua, program, event, limits, begin, end, sources, live: None, pre, post, is_spent: false })
+        Ok(Self { lua, program, event, limits, text_of, begin, end, sources, live: None, pre, post, is_spent: false })
     }
 
     /// Lets go of the event. Gives whether the state may work on another one.
@@ -131,7 +134,7 @@ impl Machine {
         let failed = |reason: String| PipeError::Script { reason, status: None, is_late: false };
         let now = self.program.sources_now().map_err(failed)?;
         if self.live.as_ref() != Some(&now) {
-            let compiled = compile(&self.lua, Program::SOURCES, &now.text);
+            let compiled = script(&self.lua, Program::SOURCES, &now.text, &self.text_of);
             self.sources = Some(compiled.map_err(|error| fault::failure(&error, &now))?);
             self.live = Some(now);
         }
@@ -186,12 +189,23 @@ impl Machine {
     }
 }
 
-/// A chunk that takes the function for the texts of numbers (see [`concat`]).
+/// A chunk with the function for the texts of numbers (see [`concat`]).
 ///
+/// # Errors
+///
+/// As [`compile`].
+fn script(lua: &Lua, name: &str, text: &str, text_of: &Function) -> mlua::Result<Function> {
+    // What is wrong is said of the text that somebody wrote.
+    let plain = compile(lua, name, text)?;
+    match concat::rewritten(text) {
+        Some(anew) => compile(lua, name, &anew)?.call(text_of),
+        None => Ok(plain),
+    }
+}
+
 /// # Errors
 ///
 /// `SyntaxError` with name and line.
 pub(super) fn compile(lua: &Lua, name: &str, text: &str) -> mlua::Result<Function> {
-    let text = concat::chunk(text);
-    lua.load(text.as_ref()).set_name(format!("={name}")).set_mode(mlua::chunk::ChunkMode::Text).into_function()
+    lua.load(text).set_name(format!("={name}")).set_mode(mlua::chunk::ChunkMode::Text).into_function()
 }

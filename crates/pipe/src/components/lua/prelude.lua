@@ -19,6 +19,8 @@ local gsub, sort = string.gsub, table.sort
 local create, resume = coroutine.create, coroutine.resume
 local running, yield = coroutine.running, coroutine.yield
 local caught, number_text, read, rewritten = natives.caught, natives.number_text, natives.read, natives.rewritten
+local look, rawlen = natives.look, string.len
+local insert, max, rep, tonumber = table.insert, math.max, string.rep, base.tonumber
 
 -- What texts and files have in common for all scripts is out of their reach.
 local of_strings = base.getmetatable("")
@@ -183,7 +185,45 @@ local collect = ours(function(what)
   return 0
 end)
 
+-- Functions of C have no instructions that could be counted: how much they handle counts, or that they look at the clock.
+local function size(text)
+  return type(text) == "string" and rawlen(text) or 0
+end
+local repeated = ours(function(text, count)
+  look(size(text) * max(tonumber(count) or 0, 0))
+  return rep(text, count)
+end)
+local LONG = 65536
+local function whole(f)
+  return ours(function(text)
+    if size(text) >= LONG then look(rawlen(text)) end
+    return f(text)
+  end)
+end
+-- Those that may end early, or give a small part.
+local function partly(f)
+  return ours(function(text, ...)
+    if size(text) >= LONG then look(0) end
+    return f(text, ...)
+  end)
+end
+-- A pattern may take long on a short text, too.
+local function searching(f)
+  return ours(function(...)
+    look(0)
+    return f(...)
+  end)
+end
+local found, matched, matches = searching(find), searching(string.match), searching(gmatch)
+local lower, reverse, upper = whole(string.lower), whole(string.reverse), whole(string.upper)
+local part = partly(string.sub)
+local inserted = ours(function(list, ...)
+  if select("#", ...) > 1 and type(list) == "table" then look(#list) end
+  return insert(list, ...)
+end)
+
 local joined = ours(function(list, between, first, last)
+  look(0)
   between = between and number_text(between)
   if type(list) ~= "table" then return concat(list, between, first, last) end
   first, last = first or 1, last or #list
@@ -197,6 +237,7 @@ local joined = ours(function(list, between, first, last)
   return concat(list, between, first, last)
 end)
 local formatted = ours(function(pattern, ...)
+  look(size(pattern))
   if type(pattern) ~= "string" or not find(pattern, "s", 1, true) then return format(pattern, ...) end
   local values, count, at = { ... }, select("#", ...), 0
   for kind in gmatch(pattern, "%%[-+ #0-9.]*(.)") do
@@ -208,11 +249,13 @@ local formatted = ours(function(pattern, ...)
   return format(pattern, unpack(values, 1, count))
 end)
 local replaced = ours(function(text, pattern, by, most)
+  look(size(text))
   if type(by) ~= "function" and type(by) ~= "table" then return gsub(text, pattern, by, most) end
   deeper()
   return back(nested - 1, gsub(text, pattern, by, most))
 end)
 local sorted = ours(function(list, before)
+  if type(list) == "table" then look(#list * 64) end
   deeper()
   return back(nested - 1, sort(list, before))
 end)
@@ -221,7 +264,10 @@ local custom_error = ours(function(...) error(natives.custom(...), 2) end)
 local call = ours(function(...)
   if running() ~= script then error("http_response cannot be used within a coroutine", 2) end
   natives.start_call(...)
-  yield()
+  if not pcall(yield) then
+    natives.drop_call()
+    error("http_response cannot be used inside a function that is given to table.sort or string.gsub", 2)
+  end
   return natives.finish_call()
 end)
 
@@ -244,9 +290,8 @@ end
 
 local function open_all(world)
   world.string = {
-    byte = string.byte, char = string.char, find = string.find, format = formatted, gmatch = string.gmatch,
-    gsub = replaced, len = string.len, lower = string.lower, match = string.match, rep = string.rep,
-    reverse = string.reverse, sub = string.sub, upper = string.upper,
+    byte = string.byte, char = string.char, find = found, format = formatted, gmatch = matches, gsub = replaced,
+    len = string.len, lower = lower, match = matched, rep = repeated, reverse = reverse, sub = part, upper = upper,
   }
   world.math = {
     abs = math.abs, acos = math.acos, asin = math.asin, atan = math.atan, atan2 = math.atan2, ceil = math.ceil,
@@ -283,7 +328,7 @@ local function fresh()
   }
   made._G = made
   made.table = {
-    concat = joined, foreach = table.foreach, foreachi = table.foreachi, getn = table.getn, insert = table.insert,
+    concat = joined, foreach = table.foreach, foreachi = table.foreachi, getn = table.getn, insert = inserted,
     maxn = table.maxn, remove = table.remove, sort = sorted,
   }
   helpers = {
@@ -315,12 +360,12 @@ local begin = ours(function(sources, pre)
   enter()
   if sources then
     setfenv(sources, world)
-    sources(number_text)
+    sources()
     help(world)
   end
   if pre then
     setfenv(pre, world)
-    return pre(number_text)
+    return pre()
   end
 end)
 
@@ -329,7 +374,7 @@ local finish = ours(function(post)
   help(world)
   world.response = { load = natives.load_response }
   setfenv(post, world)
-  return post(number_text)
+  return post()
 end)
 
 -- Some functions of the libraries are written in Lua, too; of C, `setfenv` takes none.

@@ -1,5 +1,6 @@
 //! The texts of a component: its source files, `pre` and `post`, read and checked at load.
 
+use std::io::{Error, Read};
 use std::path::Path;
 
 use md5::{Digest, Md5};
@@ -7,7 +8,7 @@ use mlua::Lua;
 use siphon_config::model::Component;
 use siphon_config::problem::Problem;
 
-use super::{Settings, machine};
+use super::{Settings, fault, machine};
 
 /// Bytes of a source file, at most.
 const SOURCE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -56,15 +57,22 @@ impl Program {
             problems.extend(syntax(name, text).err().map(|message| refuse(path, message)));
         };
         for (index, (path, text)) in texts.iter().enumerate() {
-            check(format!("sources[{index}]"), path, text);
+            check(format!("sources[{index}]"), path, code(text));
         }
         check("pre".into(), Self::PRE, &settings.pre);
         check("post".into(), Self::POST, &settings.post);
         if !problems.is_empty() {
             return Err(problems);
         }
+        let sources = Sources::of(&texts);
+        if texts.len() > 1
+            && let Err(message) = syntax(Self::SOURCES, &sources.text)
+        {
+            let (index, message) = sources.together(&message);
+            return Err(vec![refuse(format!("sources[{index}]"), message)]);
+        }
         Ok(Self {
-            sources: Sources::of(&texts),
+            sources,
             live: settings.live && !settings.sources.is_empty(),
             pre: settings.pre.clone(),
             post: settings.post.clone(),
@@ -101,7 +109,7 @@ impl Sources {
         let base = |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let lines = |text: &str| text.matches('\n').count() as u32 + 1;
         Self {
-            text: texts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n"),
+            text: texts.iter().map(|(_, text)| code(text)).collect::<Vec<_>>().join("\n"),
             files: texts.iter().map(|(path, text)| (base(path), lines(text))).collect(),
         }
     }
@@ -111,25 +119,68 @@ impl Sources {
         if chunk != Program::SOURCES {
             return Some((chunk, line));
         }
+        self.file(line).map(|(index, line)| (self.files[index].0.as_str(), line))
+    }
+
+    /// The file of a line of all, and the line in it.
+    fn file(&self, line: u32) -> Option<(usize, u32)> {
         let mut line = line;
-        for (file, lines) in &self.files {
+        for (index, (_, lines)) in self.files.iter().enumerate() {
             if line <= *lines {
-                return Some((file, line));
+                return Some((index, line));
             }
             line -= lines;
         }
         None
     }
+
+    /// What is wrong with files that are right each for itself: the file, and the message with the line in it.
+    fn together(&self, message: &str) -> (usize, String) {
+        let hint =
+            "all sources are one chunk: only the last may end with return, and a local is known to those after it";
+        let place = fault::leading_place(message).and_then(|(chunk, line)| {
+            let text = message.strip_prefix(&format!("{chunk}:{line}: "))?;
+            self.file(line).map(|(index, line)| (index, format!("{}:{line}: {text}; {hint}", self.files[index].0)))
+        });
+        place.unwrap_or_else(|| (0, format!("{message}; {hint}")))
+    }
 }
 
 fn read(path: &str) -> Result<String, String> {
-    let length = Path::new(path).metadata().map_or(0, |file| file.len());
-    if length > SOURCE_LIMIT {
-        return Err(format!("{path}: larger than {SOURCE_LIMIT} bytes"));
-    }
-    let text = std::fs::read_to_string(path);
+    let utf8 = |text: Vec<u8>| String::from_utf8(text).map_err(|_| Error::other("it is no UTF-8"));
+    let text = bytes(path).and_then(utf8);
     text.map_err(|error| format!("{path}: {error}; paths are relative to the working directory"))
 }
+
+/// A file of Lua. Devices may have no end.
+///
+/// # Errors
+///
+/// Where it cannot be read, or is larger than [`SOURCE_LIMIT`].
+pub(super) fn bytes(path: &str) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let length = std::fs::File::open(path)?.take(SOURCE_LIMIT + 1).read_to_end(&mut text)?;
+    match length as u64 > SOURCE_LIMIT {
+        true => Err(Error::other(format!("larger than {SOURCE_LIMIT} bytes"))),
+        false => Ok(text),
+    }
+}
+
+fn code(text: &str) -> &str {
+    &text[start(text.as_bytes())..]
+}
+
+/// Where the Lua of a file begins: behind its byte order mark, and at the end of the line that a shell reads.
+pub(super) fn start(bytes: &[u8]) -> usize {
+    let mark = if bytes.starts_with(MARK) { MARK.len() } else { 0 };
+    let rest = &bytes[mark..];
+    let line =
+        if rest.starts_with(b"#") { rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()) } else { 0 };
+    mark + line
+}
+
+/// U+FEFF in UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// `md5`: each source has its sum, and there is no other.
 fn sums(settings: &Settings, texts: &[(String, String)]) -> Vec<(String, String)> {

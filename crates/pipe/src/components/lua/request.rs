@@ -6,8 +6,9 @@ use ::http::{Method, Uri};
 use form_urlencoded::Serializer;
 use mlua::{Lua, LuaString, MultiValue, UserData, UserDataMethods, Value};
 
+use super::allowance::Allowance;
 use super::arguments::{Arguments, lua_text};
-use super::data::{Content, Item, Node};
+use super::data::{Item, Node};
 use super::event::{Event, Shared};
 use super::headers::{Access, header_list, headers};
 use super::tables::TableHandle;
@@ -27,12 +28,12 @@ impl UserData for RequestHandle {
         methods.add_method("params", |lua, _, values| on(lua, "params", values, params));
         methods.add_method("headers", |lua, _, values| {
             on(lua, "headers", values, |lua, event, arguments| {
-                headers(lua, Access::Shared(&mut event.request.headers), arguments)
+                headers(lua, Access::Shared(&mut event.request.headers), &mut event.hands, arguments)
             })
         });
         methods.add_method("headerList", |lua, _, values| {
             on(lua, "headerList", values, |lua, event, arguments| {
-                header_list(lua, Access::Shared(&mut event.request.headers), arguments)
+                header_list(lua, Access::Shared(&mut event.request.headers), &mut event.hands, arguments)
             })
         });
         methods.add_method("body", |lua, _, values| on(lua, "body", values, body));
@@ -119,10 +120,11 @@ pub(super) fn callable(text: &str) -> Option<Uri> {
 fn params(lua: &Lua, event: &mut Event, arguments: &Arguments) -> mlua::Result<Value> {
     match arguments.count() {
         0 => {
-            let fields = event.request.params.iter();
-            let fields = fields.map(|(name, value)| (name.into(), Item::Plain(Json::string(value)))).collect();
-            let table = Node::table();
-            *table.content() = Content::Table(fields);
+            let bytes = event.request.params.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let fields =
+                event.request.params.iter().map(|(name, value)| (name.into(), Item::Plain(Json::string(value))));
+            let table = Node::of_fields(fields.collect());
+            event.hands.note(&table, bytes)?;
             lua.create_userdata(TableHandle(table)).map(Value::UserData)
         }
         1 => {
@@ -132,6 +134,8 @@ fn params(lua: &Lua, event: &mut Event, arguments: &Arguments) -> mlua::Result<V
         }
         _ => {
             let (name, value) = (arguments.text(0)?, arguments.text(1)?);
+            let bytes = Allowance::VALUE + name.len() + value.len();
+            event.hands.added.spend(bytes).map_err(mlua::Error::runtime)?;
             Arc::make_mut(&mut event.request.params).insert(name, value);
             Ok(Value::Nil)
         }

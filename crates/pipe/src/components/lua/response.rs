@@ -3,7 +3,7 @@
 use mlua::{Lua, MultiValue, UserData, UserDataMethods, Value};
 
 use super::arguments::{Arguments, lua_text};
-use super::event::Shared;
+use super::event::{Hands, Shared};
 use super::headers::{Access, header_list, headers};
 use super::tables::TableHandle;
 use crate::message::Response;
@@ -16,18 +16,16 @@ impl UserData for ResponseHandle {
         methods.add_method("isComplete", |lua, _, values| on(lua, "isComplete", values, is_complete));
         methods.add_method("statusCode", |lua, _, values| on(lua, "statusCode", values, status_code));
         methods.add_method("headers", |lua, _, values| {
-            on(lua, "headers", values, |lua, response, arguments| {
-                headers(lua, Access::Own(&mut response.headers), arguments)
-            })
+            let arguments = Arguments::of_method("headers", values);
+            with_headers(lua, |map, hands| headers(lua, map, hands, &arguments))
         });
         methods.add_method("headerList", |lua, _, values| {
-            on(lua, "headerList", values, |lua, response, arguments| {
-                header_list(lua, Access::Own(&mut response.headers), arguments)
-            })
+            let arguments = Arguments::of_method("headerList", values);
+            with_headers(lua, |map, hands| header_list(lua, map, hands, &arguments))
         });
         methods.add_method("body", |lua, _, values| on(lua, "body", values, body));
         methods.add_method("data", |lua, _, _: MultiValue| {
-            let data = Shared::of(lua, |event| Ok(event.data()))?;
+            let data = Shared::of(lua, |event| event.data())?;
             lua.create_userdata(TableHandle(data))
         });
     }
@@ -41,6 +39,13 @@ fn on(
 ) -> mlua::Result<Value> {
     let arguments = Arguments::of_method(name, values);
     Shared::of(lua, |event| act(lua, event.response.get_or_insert_default(), &arguments))
+}
+
+fn with_headers(lua: &Lua, act: impl FnOnce(Access<'_>, &mut Hands) -> mlua::Result<Value>) -> mlua::Result<Value> {
+    Shared::of(lua, |event| {
+        let response = event.response.get_or_insert_default();
+        act(Access::Own(&mut response.headers), &mut event.hands)
+    })
 }
 
 fn is_complete(_: &Lua, response: &mut Response, arguments: &Arguments) -> mlua::Result<Value> {

@@ -2,11 +2,14 @@
 
 use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
+use super::allowance::Allowance;
 use super::arguments::{Arguments, bytes_of, lua_text};
-use super::data::{Allowance, Content, Item, Node};
+use super::data::{Content, Item, Node};
 use super::event::Shared;
+use super::fields::Fields;
+use super::limits::Limits;
 use super::number;
-use crate::json::{Json, Text, View};
+use crate::json::{Json, View};
 
 /// An object of the data.
 pub(super) struct TableHandle(pub Node);
@@ -26,34 +29,39 @@ impl UserData for TableHandle {
         methods.add_method("len", |_, this, _: MultiValue| Ok(this.fields(|fields| fields.len())));
         methods.add_method("del", |_, this, values| {
             let key = one("del", values)?.text(0)?;
-            this.fields(|fields| fields.retain(|(name, _)| name.as_str() != key));
+            drop(this.fields(|fields| fields.remove(&key)));
             Ok(())
         });
-        methods.add_method("keys", |lua, this, _: MultiValue| {
-            let mut keys = this.fields(|fields| fields.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
-            keys.sort_by(|one, two| one.as_str().cmp(two.as_str()));
-            let keys = keys.into_iter().map(|key| Item::Plain(Json::string(key))).collect();
-            lua.create_userdata(ListHandle(Node::list(keys)))
-        });
+        methods.add_method("keys", |lua, this, _: MultiValue| this.keys(lua));
         methods.add_method("keyExists", |_, this, values| {
             let key = one("keyExists", values)?.text(0)?;
-            Ok(this.fields(|fields| fields.iter().any(|(name, _)| name.as_str() == key)))
+            Ok(this.fields(|fields| fields.contains(&key)))
         });
     }
 }
 
 impl TableHandle {
-    fn fields<T>(&self, act: impl FnOnce(&mut Vec<(Text, Item)>) -> T) -> T {
+    fn fields<T>(&self, act: impl FnOnce(&mut Fields) -> T) -> T {
         match &mut *self.0.content() {
             Content::Table(fields) => act(fields),
-            Content::List(_) => act(&mut Vec::new()),
+            Content::List(_) => act(&mut Fields::default()),
         }
+    }
+
+    fn keys(&self, lua: &Lua) -> mlua::Result<ListHandle> {
+        let mut keys = self.fields(|fields| fields.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
+        Limits::work(lua, keys.len().saturating_mul(Allowance::VALUE))?;
+        keys.sort_by(|one, two| one.as_str().cmp(two.as_str()));
+        let bytes = keys.iter().map(|key| key.as_str().len()).sum();
+        let keys = Node::list(keys.into_iter().map(|key| Item::Plain(Json::string(key))).collect());
+        Shared::of(lua, |event| event.hands.note(&keys, bytes))?;
+        Ok(ListHandle(keys))
     }
 
     fn get(&self, lua: &Lua, arguments: &Arguments) -> mlua::Result<Value> {
         let key = arguments.text(0)?;
-        self.fields(|fields| match fields.iter_mut().find(|(name, _)| name.as_str() == key) {
-            Some((_, item)) => to_lua(lua, item),
+        self.fields(|fields| match fields.get_mut(&key) {
+            Some(item) => to_lua(lua, item),
             None => Ok(Value::Nil),
         })
     }
@@ -63,14 +71,7 @@ impl TableHandle {
         let key = arguments.text(0)?;
         let Some(item) = given(lua, arguments.value(1), key.len())? else { return Ok(()) };
         refuse_loop(&self.0, &item)?;
-        let old = self.fields(|fields| match fields.iter_mut().find(|(name, _)| *name.as_str() == key) {
-            Some((_, old)) => Some(std::mem::replace(old, item)),
-            None => {
-                fields.push((key.into(), item));
-                None
-            }
-        });
-        drop(old);
+        drop(self.fields(|fields| fields.insert(&key, item)));
         Ok(())
     }
 }
@@ -86,8 +87,9 @@ impl UserData for ListHandle {
         });
         methods.add_method("set", |lua, this, values| this.set(lua, &two("set", values)?));
         methods.add_method("len", |_, this, _: MultiValue| Ok(this.items(|items| items.len())));
-        methods.add_method("del", |_, this, values| {
+        methods.add_method("del", |lua, this, values| {
             let index = usize::try_from(one("del", values)?.integer(0)?).ok();
+            Limits::work(lua, this.items(|items| items.len()))?;
             let removed = this.items(|items| {
                 let index = index.filter(|index| *index < items.len())?;
                 Some(items.remove(index))
@@ -113,7 +115,7 @@ impl ListHandle {
         refuse_loop(&self.0, &item)?;
         let missing = (index + 1).saturating_sub(self.items(|items| items.len()));
         let bytes = missing.saturating_mul(Allowance::VALUE);
-        Shared::of(lua, |event| event.allowance.spend(bytes).map_err(mlua::Error::runtime))?;
+        Shared::of(lua, |event| event.hands.added.spend(bytes).map_err(mlua::Error::runtime))?;
         let old = self.items(|items| {
             if missing > 0 {
                 items.resize_with(index + 1, || Item::NULL);
@@ -144,10 +146,7 @@ pub(super) fn to_lua(lua: &Lua, item: &mut Item) -> mlua::Result<Value> {
     let is_new = matches!(item, Item::Plain(_));
     if let Some(node) = item.open() {
         if is_new {
-            Shared::of(lua, |event| {
-                event.note(&node);
-                Ok(())
-            })?;
+            Shared::of(lua, |event| event.hands.note(&node, 0))?;
         }
         let handle =
             if node.is_list() { lua.create_userdata(ListHandle(node)) } else { lua.create_userdata(TableHandle(node)) };
@@ -165,8 +164,8 @@ pub(super) fn to_lua(lua: &Lua, item: &mut Item) -> mlua::Result<Value> {
 /// A value that a script sets; `None` for what JSON has no value for. `key`: bytes of the key it gets.
 fn given(lua: &Lua, value: &Value, key: usize) -> mlua::Result<Option<Item>> {
     Shared::of(lua, |event| {
-        event.allowance.spend(Allowance::VALUE + key).map_err(mlua::Error::runtime)?;
-        Given { allowance: &mut event.allowance }.item(value, Place::Set, NESTING_LIMIT)
+        event.hands.added.spend(Allowance::VALUE + key).map_err(mlua::Error::runtime)?;
+        Given { allowance: &mut event.hands.added }.item(value, Place::Set, NESTING_LIMIT)
     })
 }
 
@@ -229,9 +228,8 @@ impl Given<'_> {
         }
         fields.sort_by(|(one, _), (two, _)| one.cmp(two));
         fields.dedup_by(|(one, _), (two, _)| one == two);
-        let node = Node::table();
-        *node.content() = Content::Table(fields.into_iter().map(|(key, item)| (key.into(), item)).collect());
-        Ok(Item::Open(node))
+        let fields = fields.into_iter().map(|(key, item)| (key.into(), item)).collect();
+        Ok(Item::Open(Node::of_fields(fields)))
     }
 
     fn spend(&mut self, bytes: usize) -> mlua::Result<()> {

@@ -74,6 +74,109 @@ async fn data_outside_of_the_state_is_limited_too() {
 }
 
 #[tokio::test]
+async fn what_is_decoded_and_looked_into_is_limited() {
+    let decoded = "local s = '[' .. ('1,'):rep(1e6) .. '1]' for i = 1, 100 do json.decode(s) end";
+    let error = failing(decoded).await.to_string();
+    assert_eq!(
+        error,
+        "the script decodes and fetches more than 268435456 bytes; close each http_response after use (pre-script:L1)"
+    );
+    let headers = "local r, v = request.load(), ('x'):rep(1e6) for i = 1, 100 do r:headers('x-' .. i, v) end";
+    let params = "local r, v = request.load(), ('x'):rep(1e6) for i = 1, 100 do r:params('x' .. i, v) end";
+    for script in [headers, params] {
+        let error = failing(script).await.to_string();
+        assert!(error.contains("adds more than 67108864 bytes"), "{script}: {error}");
+    }
+    let listed = "local r = request.load() r:headers('x', ('x'):rep(4e6)) for i = 1, 100 do r:headers() end";
+    let named = "local t = luaTable.new() t:set(('x'):rep(4e6), 1) for i = 1, 100 do t:keys() end";
+    for script in [listed, named] {
+        let error = failing(script).await.to_string();
+        assert!(error.contains("decodes and fetches more than"), "{script}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn replies_are_limited_until_they_are_closed() {
+    let body: &'static str = Box::leak("x".repeat(16 << 20).into_boxed_str());
+    let server = crate::server::Server::answering(&[("/large", body)]).await;
+    let calls =
+        |closed: &str| format!("for i = 1, 18 do local h = http_response.new('{}/large') {closed} end", server.url());
+    let error = failing(&calls("")).await.to_string();
+    assert!(error.contains("decodes and fetches more than 268435456 bytes"), "{error}");
+    let bench = Bench::new(At::Agent, serde_json::json!({ "pre": calls("h:close()") }), "{}");
+    assert!(bench.run("").await.error.is_none());
+}
+
+#[tokio::test]
+async fn a_file_without_end_is_not_read() {
+    let loaded = evaluated(false, "return loadfile('/dev/zero')").await;
+    assert_eq!(loaded.as_deref(), Ok("nil,cannot open /dev/zero: larger than 16777216 bytes"));
+}
+
+/// Calls that take few instructions, however long they take: the clock must be looked at in each of them.
+#[tokio::test]
+async fn each_call_looks_at_the_clock() {
+    let calls = [
+        "json.decode('1')",
+        "json.encode(1)",
+        "luaTable.new()",
+        "request.load():headers('x')",
+        "string.rep('x', 3)",
+        "string.find('x', 'y')",
+        "string.match('x', 'y')",
+        "string.gmatch('x', 'y')",
+        "string.gsub('x', 'y', 'z')",
+        "string.format('%d', 1)",
+        "table.concat({'x', 'y'})",
+        "table.sort({2, 1})",
+        "table.insert({2, 1}, 1, 0)",
+        "loadfile('nowhere')",
+    ];
+    for call in calls {
+        let settings = serde_json::json!({ "pre": call, "allow_open_libs": true });
+        let error = Bench::new(At::Agent, settings, "{}").run_until("", Instant::now()).await.error.expect(call);
+        assert_eq!(error.to_string(), "context deadline exceeded (pre-script:L1)", "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_calls_handle_counts_as_instructions() {
+    let long = [
+        "local d = json.decode('[\"' .. ('x'):rep(4e6) .. '\"]') for i = 1, 101 do json.encode(d) end",
+        "for i = 1, 101 do string.rep('x', 4e6) end",
+        "local s = ('x'):rep(4e6) for i = 1, 101 do string.gsub(s, '^y', '') end",
+        "local s = ('x'):rep(4e6) for i = 1, 101 do s:upper() end",
+    ];
+    for script in long {
+        let error = failing(script).await.to_string();
+        assert_eq!(error, "the script was stopped after 100000000 instructions (pre-script:L1)", "{script}");
+    }
+}
+
+#[tokio::test]
+async fn so_many_headers_are_an_error() {
+    let many = [
+        "for i = 1, 40000 do request.load():headers('x-' .. i, '1') end",
+        "local l = luaList.new() for i = 0, 40000 do l:set(i, 'v') end request.load():headerList('x', l)",
+        "local t = {} for i = 1, 40000 do t[i] = 'v' end http_response.new('http://127.0.0.1:9/', 'GET', '', {x = t})",
+        "local t = {} for i = 1, 40000 do t['x-' .. i] = 'v' end http_response.new('http://127.0.0.1:9/', 'GET', '', t)",
+    ];
+    for script in many {
+        assert_eq!(failing(script).await.to_string(), "more than 10000 headers (pre-script:L1)", "{script}");
+    }
+    let same = "local r = request.load() for i = 1, 20000 do r:headers('x', i) end return r:headers('x')";
+    assert_eq!(evaluated(false, same).await.as_deref(), Ok("20000"));
+}
+
+#[tokio::test]
+async fn a_wide_table_is_not_searched_from_its_beginning() {
+    let chunk = "local t = luaTable.new() for i = 1, 200000 do t:set('k' .. i, i) end
+                 for i = 1, 200000 do if t:get('k' .. i) ~= i or not t:keyExists('k' .. i) then return i end end
+                 for i = 1, 199999 do t:del('k' .. i) end return t:len(), json.encode(t)";
+    assert_eq!(evaluated(false, chunk).await.as_deref(), Ok(r#"1,{"k200000":200000}"#));
+}
+
+#[tokio::test]
 async fn recursion_without_end_is_an_error() {
     let deep = [
         "local function f() return 1 + f() end f()",

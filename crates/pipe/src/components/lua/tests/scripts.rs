@@ -306,6 +306,9 @@ fn what_cannot_work_is_refused_at_load() {
     refused(&format!(r#"{{"sources": ["{good}", "{bad}"]}}"#), "b.sources[1]", "bad.lua:2: '=' expected near 'a'");
     refused(&sources(r#"{"other": "0"}"#), "b.md5.other", "is none of the sources");
     refused(&sources(&format!(r#"{{"{good}": "00"}}"#)), &format!("b.md5.{good}"), "have: 3253b41059cac6e9");
+    let (ends, begins) = (file("ends.lua", "local M = {}\nreturn M\n"), file("begins.lua", "\nfunction f() end\n"));
+    let together = "begins.lua:2: '<eof>' expected near 'function'; all sources are one chunk: only the last";
+    refused(&format!(r#"{{"sources": ["{ends}", "{begins}"]}}"#), "b.sources[1]", together);
     let live = format!(r#"{{"sources": ["{good}"], "md5": {{"{good}": "00"}}, "live": true}}"#);
     refused(&live, "b.md5", "cannot be kept beside live");
 }
@@ -322,6 +325,52 @@ async fn an_error_in_a_source_names_the_file_and_its_line() {
         let error = bench.run("").await.error.expect("too many").to_string();
         assert_eq!(error, "too many (two.lua:L2)");
     }
+}
+
+#[tokio::test]
+async fn marks_at_the_beginning_of_sources_are_no_lua() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths = ["one.lua", "two.lua", "three.lua"].map(|name| folder.path().join(name));
+    std::fs::write(&paths[0], "\u{feff}A = 1\n").expect("written");
+    std::fs::write(&paths[1], "#!/usr/bin/lua\nB = 2\n").expect("written");
+    std::fs::write(&paths[2], "\u{feff}#!/usr/bin/lua\nreturn 'three' .. B").expect("written");
+    let pre = format!("request.load():body(A .. B .. dofile('{}')) error('end')", paths[2].display());
+    let bench =
+        Bench::new(At::Agent, serde_json::json!({ "sources": paths[..2], "pre": "request.load():body(A .. B)" }), "{}");
+    bench.run("").await;
+    assert_eq!(bench.seen()[0].body, "12");
+    let bench = Bench::new(At::Agent, serde_json::json!({ "sources": paths[..2], "pre": pre }), "{}");
+    assert_eq!(bench.run("").await.error.map(|error| error.to_string()).as_deref(), Some("end (pre-script:L1)"));
+    std::fs::write(&paths[1], "#!/usr/bin/lua\nerror('two')\n").expect("written");
+    let bench = Bench::new(At::Agent, serde_json::json!({ "sources": paths[..2] }), "{}");
+    assert_eq!(bench.run("").await.error.map(|error| error.to_string()).as_deref(), Some("two (two.lua:L2)"));
+}
+
+#[tokio::test]
+async fn scripts_have_no_arguments() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("one.lua");
+    std::fs::write(&path, "SEEN = select('#', ...) .. ''").expect("written");
+    for pre in ["x = 'a' .. SEEN y = select('#', ...)", "y = select('#', ...)"] {
+        let pre = format!("{pre} request.load():body(SEEN .. y)");
+        let settings =
+            serde_json::json!({ "sources": [path], "pre": pre, "post": "assert(select('#', ...) .. 'x' == '0x')" });
+        let bench = Bench::new(At::Agent, settings, "{}");
+        assert!(bench.run("").await.error.is_none());
+        assert_eq!(bench.seen()[0].body, "00");
+    }
+}
+
+#[tokio::test]
+async fn a_call_within_a_callback_is_an_error_that_leaves_nothing_behind() {
+    let call = "http_response.new('http://127.0.0.1:9/')";
+    let words =
+        "http_response cannot be used inside a function that is given to table.sort or string.gsub (pre-script:L1)";
+    fails(&format!("table.sort({{2, 1}}, function() {call} end)"), words).await;
+    let left = format!("pcall(table.sort, {{2, 1}}, function() {call} end) coroutine.yield()");
+    let settings = serde_json::json!({ "pre": left, "allow_open_libs": true });
+    let error = Bench::new(At::Agent, settings, "{}").run("").await.error.expect("nothing to wait for");
+    assert_eq!(error.to_string(), "attempt to yield from outside a coroutine");
 }
 
 #[tokio::test]
