@@ -81,7 +81,10 @@ pub(super) fn check(root: &IdedExpr, places: &SourceInfo) -> Result<Uses, Vec<St
 
 pub(super) fn syntax_problem(error: &ParseError) -> String {
     let (line, column) = error.pos;
-    let message = error.msg.lines().next().unwrap_or("cannot be read");
+    let message = match error.msg.lines().next().unwrap_or("cannot be read") {
+        raw if raw.to_ascii_lowercase().contains("recursion limit") => "is nested too deep: write several expressions",
+        message => message,
+    };
     if line < 1 { message.to_owned() } else { format!("{message} (line {line}, column {})", column.max(1)) }
 }
 

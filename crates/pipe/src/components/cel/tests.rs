@@ -100,3 +100,27 @@ fn everything_wrong_is_said_at_load_with_its_place() {
     let problems = testing::with_site(|site| build(&wrong, site, inner())).err().expect("problems");
     assert!(problems[0].path == "b[0].outcome" && problems[0].message.contains("dead-letter"), "{problems:?}");
 }
+
+#[tokio::test]
+async fn a_check_without_an_answer_throws_no_event_away() {
+    let chosen = |word: &str| format!(r#"[{{"check_expr": "event.payload.zz > 1", "outcome": "{word}"}}]"#);
+    for (word, outcome) in [
+        ("retry", error::Outcome::Retry),
+        ("dead-letter", error::Outcome::DeadLetter),
+        ("discard", error::Outcome::Retry),
+    ] {
+        assert_eq!(ran(&chosen(word), false).await.1, Some(outcome), "{word}");
+    }
+    assert_eq!(ran(r#"[{"check_expr": "event.payload.zz > 1"}]"#, false).await.1, None);
+}
+
+#[tokio::test]
+async fn a_check_that_outlasts_its_event_is_a_time_that_ended() {
+    let settings = r#"[{"check_expr": "[1, 2].all(x, x > 5)", "outcome": "discard"}]"#;
+    let component = testing::component("validation/cel", settings);
+    let backend = Box::new(Backend { calls: Shared::default(), fails: false });
+    let stage = testing::with_site(|site| build(&component, site, backend)).expect(settings);
+    let over = Context { deadline: tokio::time::Instant::now() };
+    let reply = stage.call(Request::new("{}"), &over).await;
+    assert!(matches!(reply.error, Some(PipeError::TimedOut)), "{:?}", reply.error);
+}
