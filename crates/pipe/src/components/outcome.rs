@@ -19,6 +19,7 @@ pub(super) enum Outcome {
     Discard,
 }
 
+#[cfg(feature = "cel")]
 impl Outcome {
     /// What is done where a check has no answer. The mistake may be in the check, such as a key that it misspells: the
     /// event is not thrown away for it.

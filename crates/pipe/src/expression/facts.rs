@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
@@ -186,7 +186,7 @@ fn params(params: &Params) -> CelMap<'_> {
 fn headers(headers: &HeaderMap) -> CelMap<'_> {
     map(headers.keys().map(|name| {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        (CelString::from(canonical(name)), list(values.map(|value| value.into_owned())))
+        (CelString::from(canonical(name.as_str())), list(values.map(|value| value.into_owned())))
     }))
 }
 
@@ -210,12 +210,12 @@ fn list<'v>(texts: impl Iterator<Item = String>) -> Box<dyn Val + 'v> {
 }
 
 /// `x-tenant` as `X-Tenant`.
-fn canonical(name: &HeaderName) -> String {
+pub(super) fn canonical(name: &str) -> String {
     let mut is_first = true;
     let letter = |byte: char| {
         let letter = if is_first { byte.to_ascii_uppercase() } else { byte };
         is_first = byte == '-';
         letter
     };
-    name.as_str().chars().map(letter).collect()
+    name.chars().map(letter).collect()
 }

@@ -65,7 +65,7 @@ fn too_deep(root: &IdedExpr) -> Option<u64> {
     None
 }
 
-fn children(expression: &Expr) -> Vec<&IdedExpr> {
+pub(super) fn children(expression: &Expr) -> Vec<&IdedExpr> {
     match expression {
         Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
         Expr::Comprehension(whole) => {

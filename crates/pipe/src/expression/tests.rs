@@ -96,7 +96,7 @@ fn the_request_s_variables_are_there_before_the_call() {
     all_true(&[
         "req_method == 'POST' && req_path == '/orders/1'",
         "req_params.Id == '42' && int(req_params.Id) % 2 == 0 && !has(req_params.Nope)",
-        "req_headers['X-Tenant'] == ['7', '8'] && !('x-tenant' in req_headers)",
+        "req_headers['X-Tenant'] == ['7', '8'] && !('X-Other' in req_headers)",
         "req_querystring.a == ['1', '2'] && req_querystring.b == [''] && !('c' in req_querystring)",
         "event.headers['X-Tenant'][0] == '7' && event.attempt == 3",
         "timestamp(now).getFullYear() > 2020 && timestamp(now) > timestamp('2024-01-01T00:00:00Z')",
@@ -336,4 +336,23 @@ fn a_list_of_the_payload_is_made_once_for_an_evaluation() {
         std::ptr::from_ref(&*value).addr()
     };
     assert_eq!(address(), address());
+}
+
+#[test]
+fn a_literal_that_is_never_there_or_never_read_is_refused() {
+    let spelling = "no header is spelt \"x-tenant\" here; write \"X-Tenant\"";
+    refused("event.headers['x-tenant'] == ['7']", &[&format!("{spelling} (line 1, column 15)")]);
+    refused("'x-tenant' in req_headers", &[&format!("{spelling} (line 1, column 1)")]);
+    refused("resp_metadata_headers['x-tenant'][0] == '7'", &[&format!("{spelling} (line 1, column 23)")]);
+    refused(
+        "timestamp(now) > timestamp('garbage')",
+        &["timestamp() cannot read \"garbage\"; it reads texts such as \"2024-01-31T12:00:00Z\" (line 1, column 28)"],
+    );
+    refused(
+        "duration('5') > duration('1h30m')",
+        &["duration() cannot read \"5\"; it reads texts such as \"90s\" and \"1h30m\" (line 1, column 10)"],
+    );
+    refused("event.attempt > int('x')", &["int() cannot read \"x\" (line 1, column 21)"]);
+    all_true(&["timestamp(now) > timestamp('2024-01-31T12:00:00Z')", "duration('1h30m') > duration('90s')"]);
+    all_true(&["int('7') == 7 && !bool('false')", "event.headers['X-' + 'Tenant'][0] == '7'"]);
 }
