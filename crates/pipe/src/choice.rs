@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use ::http::HeaderName;
+use tokio::time::Instant;
 
 use crate::error::PipeError;
 #[cfg(feature = "cel")]
 use crate::error::shortened;
 #[cfg(feature = "cel")]
-use crate::expression::{Expression, Facts};
+use crate::expression::{Expression, Facts, Unanswered};
 use crate::message::{Request, Response};
 
 /// When a backend takes an event.
@@ -59,7 +60,10 @@ impl Condition {
 #[cfg(feature = "cel")]
 fn holds(expression: &Expression, facts: &Facts<'_>) -> Result<bool, PipeError> {
     let reason = |why| shortened(format!("backend/conditional: {}: {why}", expression.source()));
-    expression.holds(facts).map_err(|why| PipeError::Invalid { reason: reason(why) })
+    expression.holds(facts).map_err(|why| match why {
+        Unanswered::Late => PipeError::TimedOut,
+        Unanswered::Because(why) => PipeError::Invalid { reason: reason(why) },
+    })
 }
 
 /// What rules look at. Several of them share the work of reading the payload.
@@ -71,21 +75,22 @@ pub(crate) struct Seen<'r> {
 
 impl<'r> Seen<'r> {
     /// Before anybody has answered.
-    pub fn before(request: &'r Request) -> Self {
+    #[cfg_attr(not(feature = "cel"), expect(unused_variables, reason = "only expressions take time"))]
+    pub fn before(request: &'r Request, deadline: Instant) -> Self {
         Self {
             request,
             #[cfg(feature = "cel")]
-            facts: Facts::before(request),
+            facts: Facts::before(request, deadline),
         }
     }
 
     /// In a sequence. `earlier`: what was answered so far.
     #[cfg_attr(not(feature = "cel"), expect(unused_variables, reason = "only expressions look at answers"))]
-    pub fn between(request: &'r Request, earlier: &'r Response) -> Self {
+    pub fn between(request: &'r Request, earlier: &'r Response, deadline: Instant) -> Self {
         Self {
             request,
             #[cfg(feature = "cel")]
-            facts: Facts::between(request, earlier),
+            facts: Facts::between(request, earlier, deadline),
         }
     }
 }
@@ -104,11 +109,11 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// `Untaken` when none does; `Invalid` when a rule has no answer.
-    pub fn of(&self, request: &Request) -> Result<Vec<bool>, PipeError> {
+    /// `Untaken` when none does; `Invalid` when a rule has no answer, `TimedOut` when it has none at `deadline`.
+    pub fn of(&self, request: &Request, deadline: Instant) -> Result<Vec<bool>, PipeError> {
         let is_fallback = |index: &usize| self.0[*index].as_ref().is_some_and(Condition::is_fallback);
         let (last, first): (Vec<_>, Vec<_>) = (0..self.0.len()).partition(is_fallback);
-        let (seen, mut turns) = (Seen::before(request), Turns::default());
+        let (seen, mut turns) = (Seen::before(request, deadline), Turns::default());
         let mut taken = vec![false; self.0.len()];
         for index in first.into_iter().chain(last) {
             taken[index] = turns.takes(self.0[index].as_ref(), &seen)?;
@@ -129,7 +134,7 @@ impl Turns {
     ///
     /// # Errors
     ///
-    /// `Invalid` when its rule has no answer.
+    /// `Invalid` when its rule has no answer, `TimedOut` when it has none in time.
     pub fn takes(&mut self, condition: Option<&Condition>, seen: &Seen<'_>) -> Result<bool, PipeError> {
         let takes = match condition {
             None => true,
@@ -169,7 +174,7 @@ mod tests {
         let name = HeaderName::from_static("x-tier");
         let headers = values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).expect(value)));
         let request = Request { headers: Arc::new(HeaderMap::from_iter(headers)), ..Request::new("") };
-        let taken = Choice::new(conditions.to_vec()).expect("a rule").of(&request);
+        let taken = Choice::new(conditions.to_vec()).expect("a rule").of(&request, Instant::now());
         assert_eq!(taken.ok().as_deref(), expected, "{values:?}");
     }
 

@@ -6,9 +6,14 @@
 //!
 //! Source: the language, <https://github.com/google/cel-spec/blob/master/doc/langdef.md>.
 
+mod clock;
+mod constants;
 mod facts;
+mod limits;
 mod names;
 mod patterns;
+mod scope;
+mod sides;
 mod sorts;
 mod values;
 
@@ -21,8 +26,8 @@ use cel::{Context, Env, Value};
 pub(crate) use facts::Facts;
 pub(crate) use names::Uses;
 
-use facts::Scope;
 use patterns::Pattern;
+use scope::Scope;
 
 /// The functions and types that every expression may use.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -46,17 +51,21 @@ impl Expression {
     ///
     /// Everything that is wrong with `source`, one finding each, with line and column inside it where they are known.
     pub fn compile(source: &str) -> Result<Self, Vec<String>> {
-        let parsed = ENVIRONMENT.parser().parse_with_source_info(source);
-        let (mut root, places) =
-            parsed.map_err(|errors| errors.errors.iter().map(names::syntax_problem).collect::<Vec<_>>())?;
+        let (mut root, places) = limits::parse(source)?;
         let uses = names::check(&root, &places)?;
         let patterns = patterns::compile(&mut root, &places)?;
+        clock::watch(&mut root);
         Ok(Self { source: source.trim().into(), root, patterns, uses })
     }
 
     /// What it looks at.
     pub fn uses(&self) -> Uses {
         self.uses
+    }
+
+    /// Whether it can be true where one side of the call is known: before it, and after it.
+    pub fn can_hold_on_each_side(&self) -> bool {
+        sides::can_hold(&self.root, "resp_") && sides::can_hold(&self.root, "req_")
     }
 
     /// As the configuration has it.
@@ -68,18 +77,30 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// Why there is no answer, without values of the event: a key that is not there, types that do not fit, a result
-    /// that is no boolean.
-    pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
-        let scope = Scope { facts, patterns: &self.patterns };
+    /// Why there is no answer.
+    pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, Unanswered> {
+        let scope = Scope::new(facts, &self.patterns);
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.set_variable_resolver(&scope);
-        let result = Value::resolve_val(&self.root, &context).map_err(|error| facts.explain(&error))?;
+        let result = Value::resolve_val(&self.root, &context);
+        if scope.is_late() {
+            return Err(Unanswered::Late);
+        }
+        let result = result.map_err(|error| Unanswered::Because(facts.explain(&error)))?;
         match result.downcast_ref::<CelBool>() {
             Some(answer) => Ok(*answer.inner()),
-            None => Err(format!("is a {} and no bool", result.get_type().name())),
+            None => Err(Unanswered::Because(format!("is a {} and no bool", result.get_type().name()))),
         }
     }
+}
+
+/// Why an expression has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// The event's time ended first.
+    Late,
+    /// A key that is not there, types that do not fit, a result that is no boolean; without values of the event.
+    Because(String),
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Stage for Merge {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
             let context = &Context { deadline: share_of(PERCENT_FOR_BACKENDS, context.deadline, Instant::now()) };
-            let taken = match self.choice.as_ref().map(|choice| choice.of(&request)).transpose() {
+            let taken = match self.choice.as_ref().map(|choice| choice.of(&request, context.deadline)).transpose() {
                 Ok(taken) => taken,
                 Err(error) => return error.into(),
             };

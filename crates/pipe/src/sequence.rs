@@ -45,7 +45,8 @@ impl Sequence {
         let mut errors = Vec::new();
         for step in &self.steps {
             let earlier = merged.so_far().unwrap_or(&nothing);
-            let reply = match turns.takes(step.condition.as_ref(), &Seen::between(&request, earlier)) {
+            let seen = Seen::between(&request, earlier, context.deadline);
+            let reply = match turns.takes(step.condition.as_ref(), &seen) {
                 Ok(false) => continue,
                 Ok(true) => in_time(step.stage.as_ref(), request.clone(), context).await,
                 Err(error) => error.into(),

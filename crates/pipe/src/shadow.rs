@@ -66,9 +66,9 @@ impl Shadows {
         self.limit
     }
 
-    /// Starts a call to each shadow that takes the event, on the runtime that this is called on.
-    fn send(&self, request: &Request) {
-        let Ok(taken) = self.choice.as_ref().map(|choice| choice.of(request)).transpose() else { return };
+    /// Starts a call to each shadow that takes the event, on the runtime that this is called on. `deadline`: the event's.
+    fn send(&self, request: &Request, deadline: Instant) {
+        let Ok(taken) = self.choice.as_ref().map(|choice| choice.of(request, deadline)).transpose() else { return };
         let is_taken = |index: usize| taken.as_ref().is_none_or(|taken| taken[index]);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         while calls.try_join_next().is_some() {}
@@ -117,7 +117,7 @@ pub(crate) struct Shadowed {
 impl Stage for Shadowed {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
         Box::pin(async move {
-            self.shadows.send(&request);
+            self.shadows.send(&request, context.deadline);
             self.inner.call(request, context).await
         })
     }

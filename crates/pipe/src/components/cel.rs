@@ -13,7 +13,7 @@ use siphon_config::model::Component;
 use super::outcome::{Outcome, refused};
 use super::{Build, Checked, Entry, Level, Site, UnknownKeys};
 use crate::error::PipeError;
-use crate::expression::{Expression, Facts};
+use crate::expression::{Expression, Facts, Unanswered};
 use crate::message::{Reply, Request};
 use crate::stage::{Context, Stage, StageFuture, ready};
 
@@ -54,6 +54,9 @@ fn build(component: &Component, _site: &Site<'_>, inner: Box<dyn Stage>) -> Chec
     let (mut gate, mut problems) = (Gate { before: Vec::new(), after: Vec::new(), inner }, Vec::new());
     for (index, settings) in settings.into_iter().enumerate() {
         match Expression::compile(&settings.check_expr) {
+            Ok(expression) if is_asked_in_vain(&expression) => {
+                problems.push(component.problem(&format!("[{index}].check_expr"), IN_VAIN));
+            }
             Ok(expression) => gate.add(&Arc::new(expression), settings.outcome),
             Err(found) => {
                 let place = format!("[{index}].check_expr");
@@ -62,6 +65,15 @@ fn build(component: &Component, _site: &Site<'_>, inner: Box<dyn Stage>) -> Chec
         }
     }
     if problems.is_empty() { Ok(Box::new(gate)) } else { Err(problems) }
+}
+
+const IN_VAIN: &str = "can never be true: req_… is known before the call only, and resp_… after it only; look at event \
+                       beside resp_…, or write two checks";
+
+/// On one of the two sides, where what is known of the other decides.
+fn is_asked_in_vain(expression: &Expression) -> bool {
+    let uses = expression.uses();
+    uses.request && uses.response && !expression.can_hold_on_each_side()
 }
 
 /// The checks around a stage.
@@ -89,9 +101,9 @@ impl Gate {
     }
 
     /// After a success; a failure passes through as it is.
-    fn judge(&self, request: &Request, reply: Reply) -> Reply {
+    fn judge(&self, request: &Request, reply: Reply, context: &Context) -> Reply {
         match (&reply.error, &reply.response) {
-            (None, Some(response)) => match refusal(&self.after, &Facts::after(request, response)) {
+            (None, Some(response)) => match refusal(&self.after, &Facts::after(request, response, context.deadline)) {
                 Some(error) => error.into(),
                 None => reply,
             },
@@ -102,27 +114,28 @@ impl Gate {
 
 impl Stage for Gate {
     fn call<'a>(&'a self, request: Request, context: &'a Context) -> StageFuture<'a> {
-        if let Some(error) = refusal(&self.before, &Facts::before(&request)) {
+        if let Some(error) = refusal(&self.before, &Facts::before(&request, context.deadline)) {
             return ready(error);
         }
         if self.after.is_empty() {
             return self.inner.call(request, context);
         }
         let kept = request.clone();
-        Box::pin(async move { self.judge(&kept, self.inner.call(request, context).await) })
+        Box::pin(async move { self.judge(&kept, self.inner.call(request, context).await, context) })
     }
 }
 
 /// What the first check says that is not met; they are counted from 0 on each side.
 fn refusal(checks: &[Check], facts: &Facts<'_>) -> Option<PipeError> {
     checks.iter().enumerate().find_map(|(index, check)| {
-        let why = match check.expression.holds(facts) {
+        let (why, outcome) = match check.expression.holds(facts) {
             Ok(true) => return None,
-            Ok(false) => "is false".to_owned(),
-            Err(reason) => reason,
+            Ok(false) => ("is false".to_owned(), check.outcome),
+            Err(Unanswered::Late) => return Some(PipeError::TimedOut),
+            Err(Unanswered::Because(reason)) => (reason, check.outcome.map(Outcome::without_answer)),
         };
         let source = check.expression.source();
-        Some(refused(format!("request aborted by evaluator #{index}: {source}: {why}"), check.outcome))
+        Some(refused(format!("request aborted by evaluator #{index}: {source}: {why}"), outcome))
     })
 }
 

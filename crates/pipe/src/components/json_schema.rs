@@ -8,6 +8,8 @@
 
 mod files;
 mod findings;
+mod keywords;
+mod references;
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use schemars::JsonSchema;
@@ -17,6 +19,7 @@ use serde_json::Value;
 use siphon_config::model::Component;
 use siphon_config::problem::Problem;
 
+use self::references::{Document, Finding};
 use super::outcome::{Outcome, refused};
 use super::{Build, Checked, Entry, Level, Site, UnknownKeys};
 use crate::error::PipeError;
@@ -91,7 +94,15 @@ fn build_for_events(component: &Component, _site: &Site<'_>, inner: Box<dyn Stag
         None => None,
         Some(keywords) => {
             keywords.remove("outcome");
-            read::<Beside>(component)?.outcome
+            let outcome = read::<Beside>(component)?.outcome;
+            if keywords.contains_key("schema") {
+                let message = "is no keyword: the settings are the schema; move what is in here one level up";
+                return Err(vec![component.problem("schema", message)]);
+            }
+            if outcome.is_some() && keywords.is_empty() {
+                return Err(vec![component.problem("", NOTHING_ASKED)]);
+            }
+            outcome
         }
     };
     let validator = compile(component, "", &schema)?;
@@ -109,26 +120,63 @@ fn read<T: DeserializeOwned>(component: &Component) -> Checked<T> {
     component.read().map_err(|problem| vec![problem])
 }
 
+const NOTHING_ASKED: &str = "asks for nothing: there is no keyword of JSON Schema in it, such as type or required; \
+                             true is the schema of everything";
+
 /// `below`: where the schema stands in the settings.
 fn compile(component: &Component, below: &str, schema: &Value) -> Checked<Validator> {
     if !schema.is_object() && !schema.is_boolean() {
         return Err(vec![component.problem(below, "a schema is an object, true or false")]);
     }
+    if let Some(keys) = schema.as_object().filter(|keys| !keys.is_empty())
+        && !keys.keys().any(|key| keywords::is_known(key) || keywords::misspelt(key).is_some())
+    {
+        return Err(vec![component.problem(below, NOTHING_ASKED)]);
+    }
     let folder = std::env::current_dir()
         .map_err(|error| vec![component.problem(below, &format!("the working directory is not there: {error}"))])?;
-    let options = jsonschema::options()
-        .with_base_uri(files::base_uri(&folder))
-        .with_retriever(files::Files)
-        .with_pattern_options(PatternOptions::regex());
-    options.build(schema).map_err(|error| vec![invalid(component, below, &error)])
+    let base = files::base_uri(&folder);
+    let (documents, findings) = references::follow(schema, &base);
+    if !findings.is_empty() {
+        return Err(findings.iter().map(|finding| problem(component, below, finding)).collect());
+    }
+    build(schema, &base).map_err(|error| {
+        let finding = in_a_file(&documents).unwrap_or_else(|| {
+            let pointer = error.instance_path().as_str().to_owned();
+            Finding { pointer, message: format!("is no valid schema: {error}") }
+        });
+        vec![problem(component, below, &finding)]
+    })
 }
 
-/// A schema that is none, where it is wrong.
-fn invalid(component: &Component, below: &str, error: &ValidationError<'_>) -> Problem {
+/// `base`: what its references are relative to.
+fn build<'s>(schema: &'s Value, base: &str) -> Result<Validator, ValidationError<'s>> {
+    let options = jsonschema::options()
+        .with_base_uri(base)
+        .with_retriever(files::Files)
+        .with_pattern_options(PatternOptions::regex());
+    options.build(schema)
+}
+
+/// Which file is no valid schema by itself; those that others lead to come first. The validator does not say.
+fn in_a_file(documents: &[Document]) -> Option<Finding> {
+    let (root, files) = documents.split_first()?;
+    files.iter().rev().find_map(|file| {
+        let mut schema = file.value.clone();
+        // A file without a draft has that of the schema that refers to it.
+        if let (Some(draft), Some(keywords)) = (root.value.get("$schema"), schema.as_object_mut()) {
+            keywords.entry("$schema").or_insert_with(|| draft.clone());
+        }
+        let error = build(&schema, &file.uri).err()?;
+        let (pointer, message) = (error.instance_path().as_str(), format!("is no valid schema: {error}"));
+        Some(references::in_file(file, pointer, &message))
+    })
+}
+
+fn problem(component: &Component, below: &str, finding: &Finding) -> Problem {
     let settings = if below.is_empty() { Some(&component.settings) } else { component.settings.get(below) };
-    let place = settings.map(|settings| findings::path_in(settings, error.instance_path().as_str()));
-    let place = siphon_config::tree::join(below, &place.unwrap_or_default());
-    component.problem(&place, &format!("is no valid schema: {error}"))
+    let place = settings.map(|settings| findings::path_in(settings, &finding.pointer)).unwrap_or_default();
+    component.problem(&siphon_config::tree::join(below, &place), &finding.message)
 }
 
 /// A compiled schema, and what becomes of what does not fit it.
@@ -143,7 +191,7 @@ impl Form {
         if self.validator.is_valid(&value) {
             return Ok(());
         }
-        Err(refused(findings::listed(self.validator.iter_errors(&value)), self.outcome))
+        Err(refused(findings::listed(self.validator.iter_errors(&value), &value), self.outcome))
     }
 
     /// The words are those of the pipe's own parser, which takes all that JSON is; the validator's refuses what is

@@ -19,6 +19,18 @@ pub(super) enum Outcome {
     Discard,
 }
 
+#[cfg(feature = "cel")]
+impl Outcome {
+    /// What is done where a check has no answer. The mistake may be in the check, such as a key that it misspells: the
+    /// event is not thrown away for it.
+    pub fn without_answer(self) -> Self {
+        match self {
+            Self::DeadLetter => Self::DeadLetter,
+            Self::Retry | Self::Discard => Self::Retry,
+        }
+    }
+}
+
 impl From<Outcome> for error::Outcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {

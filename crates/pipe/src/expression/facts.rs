@@ -6,12 +6,11 @@ use std::sync::OnceLock;
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
-use cel::context::VariableResolver;
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
 
-use super::patterns::Pattern;
 use super::values::{at_path, value};
 use crate::error::shortened;
 use crate::json::{Json, JsonRef};
@@ -25,24 +24,30 @@ pub(crate) struct Facts<'f> {
     response: Option<&'f Response>,
     /// Whether the `req_` variables are known beside the `resp_` ones.
     is_between: bool,
+    /// When the event's time is up.
+    deadline: Instant,
     now: OnceLock<String>,
     payload: OnceLock<Result<Json, String>>,
 }
 
 impl<'f> Facts<'f> {
     /// Before what is below is called: `req_…`, `event`, `now`.
-    pub fn before(request: &'f Request) -> Self {
-        Self { request, response: None, is_between: false, now: OnceLock::new(), payload: OnceLock::new() }
+    pub fn before(request: &'f Request, deadline: Instant) -> Self {
+        Self { request, response: None, is_between: false, deadline, now: OnceLock::new(), payload: OnceLock::new() }
     }
 
     /// After it has answered: `resp_…`, `event`, `now`. `request` is what it was called with.
-    pub fn after(request: &'f Request, response: &'f Response) -> Self {
-        Self { response: Some(response), ..Self::before(request) }
+    pub fn after(request: &'f Request, response: &'f Response, deadline: Instant) -> Self {
+        Self { response: Some(response), ..Self::before(request, deadline) }
     }
 
     /// Between two calls for one event: everything. `earlier` is what was answered so far, `request` what comes next.
-    pub fn between(request: &'f Request, earlier: &'f Response) -> Self {
-        Self { is_between: true, ..Self::after(request, earlier) }
+    pub fn between(request: &'f Request, earlier: &'f Response, deadline: Instant) -> Self {
+        Self { is_between: true, ..Self::after(request, earlier, deadline) }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// The payload, where it is JSON and nothing else.
@@ -66,7 +71,7 @@ impl<'f> Facts<'f> {
     }
 
     /// `name` may be dotted (`resp_data.a.b`): the evaluation asks for the longest name first.
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+    pub(super) fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let (root, rest) = name.split_once('.').unwrap_or((name, ""));
         match (root, self.response) {
             ("event", _) => self.event(rest),
@@ -181,7 +186,7 @@ fn params(params: &Params) -> CelMap<'_> {
 fn headers(headers: &HeaderMap) -> CelMap<'_> {
     map(headers.keys().map(|name| {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        (CelString::from(canonical(name)), list(values.map(|value| value.into_owned())))
+        (CelString::from(canonical(name.as_str())), list(values.map(|value| value.into_owned())))
     }))
 }
 
@@ -205,28 +210,12 @@ fn list<'v>(texts: impl Iterator<Item = String>) -> Box<dyn Val + 'v> {
 }
 
 /// `x-tenant` as `X-Tenant`.
-fn canonical(name: &HeaderName) -> String {
+pub(super) fn canonical(name: &str) -> String {
     let mut is_first = true;
     let letter = |byte: char| {
         let letter = if is_first { byte.to_ascii_uppercase() } else { byte };
         is_first = byte == '-';
         letter
     };
-    name.as_str().chars().map(letter).collect()
-}
-
-/// What one evaluation may name: the facts, and the patterns of its expression.
-#[derive(Debug)]
-pub(super) struct Scope<'s> {
-    pub facts: &'s Facts<'s>,
-    pub patterns: &'s [Pattern],
-}
-
-impl VariableResolver for Scope<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        match Pattern::index_of(name) {
-            Some(index) => self.patterns.get(index).map(|pattern| CowVal::Borrowed(pattern)),
-            None => self.facts.resolve(name),
-        }
-    }
+    name.chars().map(letter).collect()
 }

@@ -4,7 +4,7 @@ use cel::ParseError;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr, SourceInfo, operators};
 use siphon_config::nearest;
 
-use super::sorts;
+use super::{constants, sorts};
 
 /// Variables of before the call, of after it, and of both sides.
 const REQUEST: [&str; 5] = ["req_method", "req_path", "req_params", "req_headers", "req_querystring"];
@@ -75,13 +75,17 @@ pub(super) fn check(root: &IdedExpr, places: &SourceInfo) -> Result<Uses, Vec<St
     walk.visit(root);
     if walk.problems.is_empty() {
         walk.problems = sorts::check(root, places);
+        walk.problems.extend(constants::check(root, places));
     }
     if walk.problems.is_empty() { Ok(walk.uses) } else { Err(walk.problems) }
 }
 
 pub(super) fn syntax_problem(error: &ParseError) -> String {
     let (line, column) = error.pos;
-    let message = error.msg.lines().next().unwrap_or("cannot be read");
+    let message = match error.msg.lines().next().unwrap_or("cannot be read") {
+        raw if raw.to_ascii_lowercase().contains("recursion limit") => "is nested too deep: write several expressions",
+        message => message,
+    };
     if line < 1 { message.to_owned() } else { format!("{message} (line {line}, column {})", column.max(1)) }
 }
 

@@ -110,7 +110,7 @@ impl Found<'_> {
 }
 
 /// Hands every part of `expression` to `visit`, once.
-fn children(expression: &mut Expr, visit: &mut dyn FnMut(&mut IdedExpr)) {
+pub(super) fn children(expression: &mut Expr, visit: &mut dyn FnMut(&mut IdedExpr)) {
     match expression {
         Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(visit),
         Expr::Comprehension(whole) => {

@@ -1,6 +1,9 @@
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use super::*;
 use crate::json::Json;
@@ -27,7 +30,19 @@ const PAYLOAD: &str = r#"{"n": 5, "big": 18446744073709551615, "f": 2.5, "whole"
 
 fn before(source: &str) -> Result<bool, String> {
     let expression = Expression::compile(source).unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
-    expression.holds(&Facts::before(&request(PAYLOAD)))
+    reason(expression.holds(&Facts::before(&request(PAYLOAD), later())))
+}
+
+/// More time than any of these needs.
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn reason(answer: Result<bool, Unanswered>) -> Result<bool, String> {
+    answer.map_err(|why| match why {
+        Unanswered::Late => "late".to_owned(),
+        Unanswered::Because(reason) => reason,
+    })
 }
 
 #[track_caller]
@@ -81,7 +96,7 @@ fn the_request_s_variables_are_there_before_the_call() {
     all_true(&[
         "req_method == 'POST' && req_path == '/orders/1'",
         "req_params.Id == '42' && int(req_params.Id) % 2 == 0 && !has(req_params.Nope)",
-        "req_headers['X-Tenant'] == ['7', '8'] && !('x-tenant' in req_headers)",
+        "req_headers['X-Tenant'] == ['7', '8'] && !('X-Other' in req_headers)",
         "req_querystring.a == ['1', '2'] && req_querystring.b == [''] && !('c' in req_querystring)",
         "event.headers['X-Tenant'][0] == '7' && event.attempt == 3",
         "timestamp(now).getFullYear() > 2020 && timestamp(now) > timestamp('2024-01-01T00:00:00Z')",
@@ -97,14 +112,14 @@ fn the_request_s_variables_are_there_before_the_call() {
 fn at_the_agent_s_level_method_and_path_are_empty() {
     let event = Request { method: "GET".parse().expect("a method"), ..Request::new("{}") };
     let expression = Expression::compile("req_path == '' && size(req_querystring) == 0 && size(req_headers) == 0");
-    assert_eq!(expression.expect("an expression").holds(&Facts::before(&event)), Ok(true));
+    assert_eq!(expression.expect("an expression").holds(&Facts::before(&event, later())), Ok(true));
 }
 
 #[test]
 fn the_answer_s_variables_are_there_after_the_call() {
     let (event, mut answer) = (request(PAYLOAD), Response::complete(Json::parse(PAYLOAD.as_bytes()).expect("JSON")));
     let after = |source: &str, answer: &Response| {
-        Expression::compile(source).expect(source).holds(&Facts::after(&event, answer))
+        reason(Expression::compile(source).expect(source).holds(&Facts::after(&event, answer, later())))
     };
     for source in [
         "resp_completed && resp_data.n == 5 && resp_metadata_status == 0 && size(resp_metadata_headers) == 0",
@@ -140,7 +155,7 @@ fn what_cannot_be_answered_says_why_and_shows_no_values() {
 #[test]
 fn a_payload_that_is_no_json_has_no_fields_and_says_so() {
     let event = request("hello");
-    let ask = |source: &str| Expression::compile(source).expect(source).holds(&Facts::before(&event));
+    let ask = |source: &str| reason(Expression::compile(source).expect(source).holds(&Facts::before(&event, later())));
     assert_eq!(ask("!has(event.payload) && event.attempt == 3"), Ok(true));
     let reason = "the payload is no JSON: invalid character 'h' looking for beginning of value at line 1, column 1";
     assert_eq!(ask("event.payload.n == 1"), Err(reason.into()));
@@ -149,7 +164,7 @@ fn a_payload_that_is_no_json_has_no_fields_and_says_so() {
 #[test]
 fn an_attempt_that_no_broker_counts_is_the_first() {
     let expression = Expression::compile("event.attempt == 1").expect("an expression");
-    assert_eq!(expression.holds(&Facts::before(&Request::new("{}"))), Ok(true));
+    assert_eq!(expression.holds(&Facts::before(&Request::new("{}"), later())), Ok(true));
 }
 
 #[test]
@@ -218,8 +233,9 @@ fn syntax_errors_have_a_place() {
         let problems = Expression::compile(source).err().unwrap_or_else(|| panic!("{source} was taken"));
         assert!(problems[0].contains("(line 1, column "), "{source}: {problems:?}");
     }
-    let deep = format!("{}1 == 1{}", "(".repeat(5_000), ")".repeat(5_000));
-    assert!(Expression::compile(&deep).is_err());
+    let deep = format!("{}1 == 1{}", "(".repeat(2_000), ")".repeat(2_000));
+    let problems = Expression::compile(&deep).expect_err("too deep");
+    assert!(problems[0].starts_with("is nested too deep: write several expressions (line 1, column "), "{problems:?}");
 }
 
 #[test]
@@ -228,4 +244,115 @@ fn which_sides_an_expression_looks_at_is_known() {
     assert_eq!(uses("req_path == '' || resp_completed"), Uses { request: true, response: true, event: false });
     assert_eq!(uses("event.payload.n == 1"), Uses { request: false, response: false, event: true });
     assert_eq!(uses("'resp_data' == now"), Uses::default());
+}
+
+/// On three quarters of the stack of a worker: the pipe has its share of it.
+fn on_a_worker<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let worker = thread::Builder::new().stack_size(3 * 512 * 1024);
+        worker.spawn_scoped(scope, run).expect("a thread").join().expect("no panic")
+    })
+}
+
+#[test]
+fn an_expression_without_end_is_refused_and_overflows_no_stack() {
+    let sum = |terms: usize| format!("{}1 == 0", "1 + ".repeat(terms));
+    let terms = |terms: usize| format!("{}1 == 0", "1+".repeat(terms));
+    let path = |levels: usize| format!("has(event.payload{}.b)", ".a".repeat(levels));
+    on_a_worker(|| {
+        for endless in [sum(10_000), path(20_000)] {
+            let problems = Expression::compile(&endless).expect_err("too long");
+            assert!(problems[0].contains("8192 is the limit") && problems[0].contains("(line 1, "), "{problems:?}");
+        }
+        let nots = format!("{}true", "!".repeat(8_000));
+        let lists = format!("{}1{} == []", "[".repeat(4_000), "]".repeat(4_000));
+        let choices = format!("{}true", "true?true:".repeat(800));
+        for deep in [terms(4_000), path(4_000), lists, choices] {
+            let problems = Expression::compile(&deep).expect_err("too deep");
+            assert!(problems[0].contains("deep: write several expressions (line 1, "), "{problems:?}");
+        }
+        // Two of them are none, for the parser.
+        assert!(Expression::compile(&nots).is_ok());
+    });
+}
+
+#[test]
+fn an_expression_as_deep_as_may_be_is_evaluated_on_a_worker() {
+    on_a_worker(|| {
+        let sum = format!("{}1 != 0", "event.payload.n + ".repeat(limits::DEPTH_LIMIT - 4));
+        assert_eq!(before(&sum), Ok(true));
+        let path = format!("!has(event.payload{}.b)", ".a".repeat(limits::DEPTH_LIMIT - 4));
+        assert_eq!(before(&path), Err("no such key: a".into()));
+        let loops = format!("{}[1]{} != []", "[1].map(x, ".repeat(9), ")".repeat(9));
+        assert_eq!(before(&loops), Ok(true));
+        let many = format!("{}event.payload.n == 5", "event.payload.n == 0 || ".repeat(200));
+        assert_eq!(before(&many), Ok(true), "alternatives are no levels");
+    });
+}
+
+#[test]
+fn an_evaluation_ends_with_the_time_of_its_event_whatever_the_loop_is() {
+    let event = request(PAYLOAD);
+    for source in [
+        "event.payload.l.all(x, x > 0)",
+        "event.payload.l.exists(x, x > 5)",
+        "event.payload.l.exists_one(x, x == 2)",
+        "event.payload.l.map(x, x * 2) == [2, 4, 6]",
+        "event.payload.l.map(x, x > 1, x * 2) == [4, 6]",
+        "event.payload.l.filter(x, false).size() == 0",
+        "[1].all(x, event.payload.l.exists(y, y > x) || true)",
+        "event.payload.o.exists(key, key == 'p')",
+        "true || event.payload.n == 1 ? [1].all(x, true) : false",
+        "event.payload.l.exists(x, x > 5) || event.payload.n == 5",
+    ] {
+        let expression = Expression::compile(source).expect(source);
+        let over = Facts::before(&event, Instant::now());
+        assert_eq!(expression.holds(&over), Err(Unanswered::Late), "{source}");
+        assert!(expression.holds(&Facts::before(&event, later())).is_ok(), "{source}");
+    }
+    let plain = Expression::compile("event.payload.n == 5").expect("an expression");
+    assert_eq!(plain.holds(&Facts::before(&event, Instant::now())), Ok(true), "what has no loop is quick");
+}
+
+/// It would take hours.
+#[test]
+fn loops_within_loops_over_a_long_list_end_in_the_middle() {
+    let items: Vec<_> = (0..3_000).map(|id| format!("{{\"id\": {id}}}")).collect();
+    let event = Request::new(format!("{{\"l\": [{}]}}", items.join(",")));
+    let source = "event.payload.l.all(x, event.payload.l.all(y, event.payload.l.exists_one(z, z.id == x.id)))";
+    let expression = Expression::compile(source).expect(source);
+    let soon = Facts::before(&event, Instant::now() + Duration::from_millis(50));
+    assert_eq!(expression.holds(&soon), Err(Unanswered::Late));
+}
+
+#[test]
+fn a_list_of_the_payload_is_made_once_for_an_evaluation() {
+    let event = request(PAYLOAD);
+    let facts = Facts::before(&event, later());
+    let scope = scope::Scope::new(&facts, &[]);
+    let address = || {
+        let value = cel::context::VariableResolver::resolve(&scope, "event.payload.l").expect("a list");
+        assert!(!value.is_owned());
+        std::ptr::from_ref(&*value).addr()
+    };
+    assert_eq!(address(), address());
+}
+
+#[test]
+fn a_literal_that_is_never_there_or_never_read_is_refused() {
+    let spelling = "no header is spelt \"x-tenant\" here; write \"X-Tenant\"";
+    refused("event.headers['x-tenant'] == ['7']", &[&format!("{spelling} (line 1, column 15)")]);
+    refused("'x-tenant' in req_headers", &[&format!("{spelling} (line 1, column 1)")]);
+    refused("resp_metadata_headers['x-tenant'][0] == '7'", &[&format!("{spelling} (line 1, column 23)")]);
+    refused(
+        "timestamp(now) > timestamp('garbage')",
+        &["timestamp() cannot read \"garbage\"; it reads texts such as \"2024-01-31T12:00:00Z\" (line 1, column 28)"],
+    );
+    refused(
+        "duration('5') > duration('1h30m')",
+        &["duration() cannot read \"5\"; it reads texts such as \"90s\" and \"1h30m\" (line 1, column 10)"],
+    );
+    refused("event.attempt > int('x')", &["int() cannot read \"x\" (line 1, column 21)"]);
+    all_true(&["timestamp(now) > timestamp('2024-01-31T12:00:00Z')", "duration('1h30m') > duration('90s')"]);
+    all_true(&["int('7') == 7 && !bool('false')", "event.headers['X-' + 'Tenant'][0] == '7'"]);
 }

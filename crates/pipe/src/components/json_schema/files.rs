@@ -20,14 +20,25 @@ pub(super) struct Files;
 
 impl Retrieve for Files {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn Error + Send + Sync>> {
-        let uri = uri.as_str();
-        let Some(path) = uri.strip_prefix("file://") else {
-            return Err(format!("{uri} is not fetched: put the schema into a file and refer to that").into());
-        };
-        let path = PathBuf::from(percent_decode_str(path).decode_utf8()?.into_owned());
-        let text = std::fs::read(&path).map_err(|error| {
-            format!("{} cannot be read: {error}; it is relative to the working directory", path.display())
-        })?;
-        Ok(serde_json::from_slice(&text).map_err(|error| format!("{} is no JSON: {error}", path.display()))?)
+        Ok(read(uri.as_str())?)
     }
+}
+
+/// The file that a `file:` URI means.
+pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
+    let path = uri.strip_prefix("file://")?;
+    Some(PathBuf::from(percent_decode_str(path).decode_utf8().ok()?.into_owned()))
+}
+
+/// # Errors
+///
+/// Why there is no schema at `uri`: it is elsewhere, cannot be read, or is no JSON.
+pub(super) fn read(uri: &str) -> Result<Value, String> {
+    let Some(path) = path_of(uri) else {
+        return Err(format!("{uri} is not fetched: put the schema into a file and refer to that"));
+    };
+    let text = std::fs::read(&path).map_err(|error| {
+        format!("{} cannot be read: {error}; it is relative to the working directory", path.display())
+    })?;
+    serde_json::from_slice(&text).map_err(|error| format!("{} is no JSON: {error}", path.display()))
 }

@@ -12,14 +12,14 @@ use siphon_config::tree::{self, Node, Value as Setting};
 const LISTED: usize = 10;
 
 /// `- at '/number': got string, want number`, a line each.
-pub(super) fn listed<'e>(errors: impl Iterator<Item = ValidationError<'e>>) -> String {
+pub(super) fn listed<'e>(errors: impl Iterator<Item = ValidationError<'e>>, event: &Value) -> String {
     let mut lines: Vec<Line> = Vec::new();
     let mut more = 0;
     for error in errors {
         let is_joined = lines.iter_mut().any(|line| line.join(&error));
         match is_joined {
             true => {}
-            false if lines.len() < LISTED => lines.push(Line::of(&error)),
+            false if lines.len() < LISTED => lines.push(Line::of(&error, event)),
             false => more += 1,
         }
     }
@@ -38,9 +38,10 @@ struct Line {
 }
 
 impl Line {
-    fn of(error: &ValidationError<'_>) -> Self {
+    fn of(error: &ValidationError<'_>, event: &Value) -> Self {
         let missing = missing(error).into_iter().collect();
-        Self { at: error.instance_path().as_str().to_owned(), missing, message: message(error) }
+        let message = excess(error, event).unwrap_or_else(|| message(error));
+        Self { at: error.instance_path().as_str().to_owned(), missing, message }
     }
 
     fn join(&mut self, error: &ValidationError<'_>) -> bool {
@@ -77,10 +78,7 @@ fn message(error: &ValidationError<'_>) -> String {
     };
     match error.kind() {
         Kind::Type { kind } => format!("got {}, want {}", type_of(instance), types(kind)),
-        Kind::AdditionalProperties { unexpected } => {
-            let names: Vec<_> = unexpected.iter().map(|name| format!("'{name}'")).collect();
-            format!("additional properties {} not allowed", names.join(", "))
-        }
+        Kind::AdditionalProperties { unexpected } => not_allowed(unexpected),
         Kind::Enum { options } => match options.as_array().map(Vec::as_slice) {
             Some([one]) => format!("value must be {}", quoted(one)),
             Some(options) => {
@@ -112,6 +110,19 @@ fn message(error: &ValidationError<'_>) -> String {
         Kind::PropertyNames { error } => format!("invalid propertyName: {}", message(error)),
         _ => error.masked().to_string(),
     }
+}
+
+/// Of a schema that allows no properties at all the validator does not name them.
+fn excess(error: &ValidationError<'_>, event: &Value) -> Option<String> {
+    let is_of_properties = error.schema_path().as_str().ends_with("/additionalProperties");
+    let (Kind::FalseSchema, true) = (error.kind(), is_of_properties) else { return None };
+    let fields = event.pointer(error.instance_path().as_str())?.as_object()?;
+    Some(not_allowed(fields.keys().take(LISTED)))
+}
+
+fn not_allowed<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("'{name}'")).collect();
+    format!("additional properties {} not allowed", names.join(", "))
 }
 
 /// Why each alternative failed, indented. Alternatives of alternatives are left out: the text has to end.

@@ -71,6 +71,13 @@ async fn what_is_wrong_names_the_place_in_the_event_and_no_text_of_it() {
         ),
         (r#"{"minLength": 3}"#, "\"ab\"", "- at '': minLength: got 2, want 3"),
         (r#"{"uniqueItems": true}"#, "[1, 2, 1]", "- at '': items are not unique"),
+        (r#"{"additionalProperties": false}"#, r#"{"b": 1}"#, "- at '': additional properties 'b' not allowed"),
+        (
+            r#"{"properties": {"o": {"additionalProperties": false}}}"#,
+            r#"{"o": {"b": 1, "c": 2}}"#,
+            "- at '/o': additional properties 'b', 'c' not allowed",
+        ),
+        (r#"{"properties": {"b": false}}"#, r#"{"b": 1}"#, "- at '/b': false schema"),
         ("false", "1", "- at '': false schema"),
     ];
     for (schema, event, expected) in cases {
@@ -123,9 +130,9 @@ async fn a_reference_leads_to_files_on_disk_and_from_file_to_file() {
     assert_eq!(said(&schema, r#"{"customer": {"id": 1}}"#).await, "");
     assert_eq!(said(&schema, r#"{"customer": {}}"#).await, "- at '/customer': missing property 'id'");
     write("customer.json", "{");
-    refused(&schema, "b", "customer.json is no JSON");
+    refused(&schema, "b.$ref", "customer.json is no JSON");
     std::fs::remove_file(folder.path().join("customer.json")).expect("removed");
-    refused(&schema, "b", "customer.json cannot be read");
+    refused(&schema, "b.$ref", "customer.json cannot be read");
 }
 
 #[test]
@@ -133,9 +140,9 @@ fn what_is_no_schema_is_refused_with_its_place() {
     refused(r#"{"type": "nonesuch"}"#, "b.type", "nonesuch");
     refused(r#"{"properties": {"a": {"minimum": "x"}}}"#, "b.properties.a.minimum", "is no valid schema");
     refused(r#"{"pattern": "(?=x)"}"#, "b.pattern", "is no valid schema");
-    refused(r##"{"$ref": "#/$defs/none"}"##, "b", "is no valid schema");
-    refused(r#"{"$ref": "http://h/schema.json"}"#, "b", "http://h/schema.json is not fetched");
-    refused(r#"{"$ref": "not/there.json"}"#, "b", "not/there.json cannot be read");
+    refused(r##"{"properties": {"a": {"$ref": "#/$defs/none"}}}"##, "b.properties.a.$ref", "leads nowhere");
+    refused(r#"{"$ref": "http://h/schema.json"}"#, "b.$ref", "http://h/schema.json is not fetched");
+    refused(r#"{"$ref": "not/there.json"}"#, "b.$ref", "not/there.json cannot be read");
     refused(r#"{"outcome": "drop"}"#, "b.outcome", "dead-letter");
     refused(r#""text""#, "b", "a schema is an object, true or false");
 }
@@ -165,4 +172,75 @@ async fn what_a_backend_answers_is_held_against_a_schema_as_well() {
     let problems =
         testing::with_site(|site| build_for_responses(&wrong, site, Box::new(Echo))).err().expect("problems");
     assert_eq!(problems[0].path, "b.schema.type");
+}
+
+#[tokio::test]
+async fn a_schema_that_asks_for_nothing_by_mistake_is_refused() {
+    refused(
+        r#"{"schema": {"type": "array"}, "outcome": "dead-letter"}"#,
+        "b.schema",
+        "move what is in here one level up",
+    );
+    refused(r#"{"outcome": "discard"}"#, "b", "asks for nothing");
+    refused(r#"{"nonesuch": 1}"#, "b", "asks for nothing");
+    refused(r#"{"type": "object", "requried": ["id"]}"#, "b.requried", "did you mean \"required\"?");
+    refused(r#"{"requried": ["id"]}"#, "b.requried", "did you mean \"required\"?");
+    let inner = r#"{"properties": {"lines": {"items": {"propertis": {}}}}}"#;
+    refused(inner, "b.properties.lines.items.propertis", "did you mean \"properties\"?");
+    // What is free to be there: names of properties, values, annotations of others.
+    for fine in [
+        r#"{"properties": {"requried": {"type": "string"}, "schema": {}}, "x-owner": "me", "@comment": "", "comment": ""}"#,
+        r#"{"const": {"requried": 1}, "example": {"typ": 1}}"#,
+        r#"{"description": "any JSON", "outcome": "discard"}"#,
+    ] {
+        assert!(event_stage(fine).is_ok(), "{fine}");
+    }
+    let settings = r#"{"schema": {"requird": ["id"]}}"#;
+    let component = testing::component("validation/response-json-schema", settings);
+    let problems =
+        testing::with_site(|site| build_for_responses(&component, site, Box::new(Echo))).err().expect("problems");
+    assert_eq!(problems[0].path, "b.schema.requird");
+}
+
+#[tokio::test]
+async fn a_reference_that_leads_back_to_itself_is_refused() {
+    refused(r##"{"$ref": "#"}"##, "b.$ref", "leads back to itself");
+    refused(r##"{"allOf": [{"type": "object"}, {"$ref": "#"}]}"##, "b.allOf[1].$ref", "leads back to itself");
+    let circle = r##"{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}"##;
+    let problems = event_stage(circle).err().expect("problems");
+    let found: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(found, ["b.$defs.a.$ref", "b.$defs.b.$ref"]);
+    // One level further down with each step: a tree.
+    let tree = r##"{"type": "object", "properties": {"children": {"items": {"$ref": "#"}}}}"##;
+    assert_eq!(said(tree, r#"{"children": [{"children": []}]}"#).await, "");
+    assert_eq!(
+        said(tree, r#"{"children": [{"children": [1]}]}"#).await,
+        "- at '/children/0/children/0': got number, want object"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("a.json", r#"{"$ref": "b.json"}"#);
+    write("b.json", r#"{"anyOf": [{"$ref": "./a.json"}]}"#);
+    let schema = serde_json::json!({ "$ref": format!("{}a.json", files::base_uri(folder.path())) }).to_string();
+    let problems = event_stage(&schema).err().expect("problems");
+    assert!(problems.iter().all(|one| one.path == "b.$ref" && one.message.contains("leads back")), "{problems:?}");
+    assert!(problems[0].message.contains("a.json#/$ref: "), "{problems:?}");
+}
+
+#[test]
+fn what_is_wrong_in_a_file_names_the_file_and_the_reference_to_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    let reference = format!("{}order.json", files::base_uri(folder.path()));
+    let schema = serde_json::json!({ "properties": { "order": { "$ref": reference } } }).to_string();
+    write("order.json", r#"{"properties": {"customer": {"$ref": "customer.json"}}}"#);
+    for (text, expected) in [
+        (r#"{"properties": {"id": {"type": "nonesuch"}}}"#, "customer.json#/properties/id/type: is no valid schema: "),
+        (r#"{"pattern": "(?=x)"}"#, "customer.json#/pattern: is no valid schema: "),
+        (r##"{"$ref": "#/definitions/none"}"##, "customer.json#/$ref: leads nowhere: there is no #/definitions/none"),
+        (r#"{"requried": ["id"]}"#, "customer.json#/requried: is no keyword of JSON Schema"),
+    ] {
+        write("customer.json", text);
+        refused(&schema, "b.properties.order.$ref", expected);
+    }
 }
