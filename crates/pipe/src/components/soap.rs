@@ -7,7 +7,7 @@ use serde::Deserialize;
 use siphon_config::model::{Component, Encoding};
 
 use super::body_generator::{Generator, REQUEST_FIELDS, RequestBody, Written};
-use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
+use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys, graphql};
 use crate::http::{Exchange, ExchangeFuture, Outgoing};
 use crate::json::Json;
 use crate::stage::{Context, Stage};
@@ -54,6 +54,11 @@ fn schema() -> serde_json::Value {
 
 fn build(component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
     let settings: Settings = component.read().map_err(|problem| vec![problem])?;
+    let is_graphql = |other: &&Component| graphql::ENTRY.namespaces.contains(&other.namespace.as_str());
+    if let Some(other) = site.backend.and_then(|backend| backend.components.iter().find(is_graphql)) {
+        let message = format!("{} writes the body of the call as well; keep one", other.namespace);
+        return Err(vec![component.problem("", &message)]);
+    }
     let encoding = site.backend.map_or(Encoding::Xml, |backend| backend.encoding);
     if !matches!(encoding, Encoding::Xml | Encoding::String | Encoding::NoOp) {
         let message = "a SOAP service answers with XML; set the backend's encoding to xml";
@@ -94,4 +99,34 @@ fn is_fault(body: &[u8]) -> bool {
         body.is_some_and(|body| body.get("Fault").is_some())
     };
     may_be && xml::decode(body).is_ok_and(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use siphon_config::model::Backend;
+
+    use super::*;
+    use crate::components::testing;
+    use crate::error::PipeError;
+    use crate::message::{Reply, Request};
+    use crate::stage::{StageFuture, ready};
+
+    struct Below;
+
+    impl Stage for Below {
+        fn call<'a>(&'a self, _: Request, _: &'a Context) -> StageFuture<'a> {
+            ready(Reply::from(PipeError::NoHosts))
+        }
+    }
+
+    #[test]
+    fn an_envelope_beside_a_graphql_request_is_refused() {
+        let component = testing::component(NAMESPACE, r#"{"template": "eA=="}"#);
+        let mut backend = Backend { encoding: Encoding::Xml, ..crate::fixture::backend("http://h", "/") };
+        let built = |backend: &Backend| testing::with_backend(backend, |site| build(&component, site, Box::new(Below)));
+        assert!(built(&backend).is_ok());
+        backend.components.push(testing::component("backend/graphql", r#"{"type": "query", "query": "{a}"}"#));
+        let problems = built(&backend).err().expect("refused");
+        assert_eq!(problems[0].message, "backend/graphql writes the body of the call as well; keep one");
+    }
 }
