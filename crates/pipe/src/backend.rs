@@ -75,6 +75,12 @@ pub(crate) fn header_filter(names: &[String]) -> Option<Vec<HeaderName>> {
     Some(names.iter().filter_map(|name| HeaderName::try_from(name.as_str()).ok()).collect())
 }
 
+/// `input_query_strings` of a backend: `None` when the list is empty or names all.
+pub(crate) fn query_filter(names: &[String]) -> Option<Vec<String>> {
+    let lets_all_pass = names.is_empty() || names.iter().any(|name| name == "*");
+    (!lets_all_pass).then(|| names.to_vec())
+}
+
 /// The method of a backend.
 ///
 /// # Errors
@@ -102,6 +108,14 @@ mod tests {
             let passed = header_filter(&names(list)).map_or_else(|| given.clone(), |names| only(&given, &names));
             assert_eq!(passed.len(), expected, "{list:?}");
         }
+    }
+
+    #[test]
+    fn input_query_strings_let_only_the_named_ones_pass_and_a_star_all() {
+        let passing = |list: &[&str]| query_filter(&list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(passing(&[]), None);
+        assert_eq!(passing(&["page", "*"]), None);
+        assert_eq!(passing(&["page"]), Some(vec!["page".to_owned()]));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Look at a value with [`Json::view`], change an object with [`Json::object_mut`].
 
 mod error;
+mod extent;
 mod object;
 mod parse;
 mod strings;
@@ -20,6 +21,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use error::JsonError;
+pub(crate) use extent::Extent;
 pub use object::Object;
 pub use view::{Fields, Items, JsonRef, View};
 
@@ -144,17 +146,6 @@ impl Json {
     pub(crate) fn parsed_bytes(&self) -> usize {
         match &self.0 {
             Repr::Parsed(document, _) => document.bytes(),
-            _ => 0,
-        }
-    }
-
-    /// Levels of containers that were built, around scalars and what was parsed.
-    pub(crate) fn built_depth(&self) -> usize {
-        match &self.0 {
-            Repr::Array(items) => 1 + items.iter().map(Self::built_depth).max().unwrap_or_default(),
-            Repr::Object(object) => {
-                1 + object.fields().iter().map(|(_, value)| value.built_depth()).max().unwrap_or_default()
-            }
             _ => 0,
         }
     }

@@ -9,7 +9,7 @@ use siphon_telemetry::metrics::{PipeMetrics, Timer};
 use siphon_telemetry::redact;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::{HttpCall, Prepare, Reading, header_filter, method};
+use crate::backend::{HttpCall, Prepare, Reading, header_filter, method, query_filter};
 use crate::calling::{self, Calling};
 use crate::components::workflow::{Concurrent, Nested};
 use crate::components::{
@@ -218,7 +218,7 @@ impl Assembly<'_> {
         let description = BackendDescription { workflow, ..describe(backend, &target, &components, &part) };
         let inner = components.wrap(site, call)?;
         let headers = header_filter(&backend.input_headers);
-        let query = Some(backend.input_query_strings.clone()).filter(|names| !names.is_empty());
+        let query = query_filter(&backend.input_query_strings);
         Ok((Member { stage: Box::new(Prepare { method, target, headers, query, inner }), part }, description))
     }
 

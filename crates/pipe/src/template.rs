@@ -80,6 +80,11 @@ impl Template {
         Err(located(&self.name, &self.source, Fault::new(*at, message)))
     }
 
+    /// Whether the field `name` of the data stands in the template.
+    pub fn names(&self, name: &str) -> bool {
+        self.parsed.roots.iter().any(|(root, _)| root == name)
+    }
+
     /// Whether a run may look at the field `name` of its data. What nobody looks at need not be made.
     pub fn needs(&self, name: &str) -> bool {
         self.parsed.uses_all || self.parsed.used.iter().any(|used| used == name)

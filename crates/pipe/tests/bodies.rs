@@ -67,6 +67,8 @@ async fn a_fault_fails_the_event_whatever_its_status() {
         let reply = run(&pipe_of(&agent(&server, "", &backend)), "{}").await;
         let has_failed = error(&reply).starts_with("invalid status code 500 ");
         assert_eq!((has_failed, reply.error.is_some()), (is_failed, is_failed), "{status} {body}: {}", error(&reply));
+        let says_why = error(&reply).ends_with(": SOAP fault with status 200: no stock");
+        assert_eq!(says_why, is_failed && status == 200, "{status} {body}: {}", error(&reply));
     }
 }
 

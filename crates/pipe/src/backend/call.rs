@@ -198,6 +198,11 @@ impl Reading {
         let url = shortened(redact::url(&answer.url.to_string()));
         let retry_after = retry_after(&answer.headers, SystemTime::now());
         let said = match self.on_refusal {
+            _ if !answer.remark.is_empty() => {
+                let remark = beginning(answer.remark.as_bytes());
+                answer.discard().await;
+                remark
+            }
             OnRefusal::FailWithBody => beginning(&answer.read().await.unwrap_or_default()),
             _ => {
                 answer.discard().await;

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use siphon_config::model::Component;
+use siphon_config::model::{Backend, Component, Encoding};
 
 use super::{Build, Checked, Entry, Level, Site, UnknownKeys};
 use crate::json::{Json, Object};
@@ -83,12 +83,35 @@ fn build_request(component: &Component, _: &Site<'_>, inner: Box<dyn Stage>) -> 
     Ok(Box::new(RequestBody { generator, source: REQUEST, method: None, inner }))
 }
 
-fn build_response(component: &Component, _: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
+fn build_response(component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
     let settings: Settings = component.read().map_err(|problem| vec![problem])?;
     let written = Written { path: settings.path, template: settings.template, content_type: settings.content_type };
     let known: Vec<_> = REQUEST_FIELDS.iter().chain(&RESPONSE_FIELDS).copied().collect();
+    let key = if written.path.is_some() { "path" } else { "template" };
     let generator = Generator::new(component, written, "application/json", &known)?;
+    if !has_status(site) && generator.template.names("resp_status") {
+        let message = "there is no .resp_status without encoding no-op: the event fails when a call does";
+        return Err(vec![component.problem(key, message)]);
+    }
     Ok(Box::new(ResponseBody { generator, source: RESPONSE, inner }))
+}
+
+/// Whether replies may come with a status: those of `no-op` do, and those that something else than decoding makes.
+fn has_status(site: &Site<'_>) -> bool {
+    let entry = |component: &Component| {
+        super::TABLE.iter().find(|entry| entry.namespaces.contains(&component.namespace.as_str()))
+    };
+    let makes_one = |entry: &Entry| {
+        let is_such = matches!(entry.build, Build::Judge(_) | Build::Modifiers | Build::Nested(_));
+        is_such || entry.namespaces[0].starts_with("modifier/lua-")
+    };
+    // A stranger is a transport that a plugin brings.
+    let is_maker = |component: &Component| entry(component).is_none_or(makes_one);
+    let has = |backend: &Backend| backend.encoding == Encoding::NoOp || backend.components.iter().any(is_maker);
+    match site.backend {
+        Some(backend) => has(backend),
+        None => site.agent.backends.iter().any(has) || site.agent.components.iter().filter_map(entry).any(makes_one),
+    }
 }
 
 /// Where a template is, and what it makes, as a configuration says it.

@@ -1,5 +1,7 @@
 //! `modifier/response-body`: texts inside the data are changed, one after another (components-traffic.md §14).
 
+mod replacement;
+
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,6 +9,7 @@ use siphon_config::model::Component;
 
 use super::changed_data::{Changed, refuse_without_data};
 use super::{Build, Checked, Entry, Level, Site, UnknownKeys};
+use crate::http::REPLY_LIMIT;
 use crate::json::{Json, View};
 use crate::stage::Stage;
 
@@ -35,7 +38,8 @@ struct Settings {
 enum Modifier {
     /// Replaces each `find` by `replace`.
     Literal(Replacement),
-    /// Replaces each match of the regular expression `find` by `replace`, in which `${1}` is the first group.
+    /// Replaces each match of the regular expression `find` by `replace`, in which `${1}` is the first group and `$$` is
+    /// `$`. A name without braces is as long as it can be: `$1_x` is a group of the name `1_x`.
     Regexp(Replacement),
     /// Takes the characters of `find` away at both ends.
     Trim(Trimming),
@@ -87,7 +91,7 @@ fn build(component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Check
         return Err(problems);
     }
     let change = move |mut data: Json| {
-        steps.iter().for_each(|step| step.apply(&mut data));
+        steps.iter().try_for_each(|step| step.apply(&mut data))?;
         Ok(data)
     };
     Ok(Box::new(Changed { change, source: NAMESPACE, inner }))
@@ -122,6 +126,7 @@ fn step(modifier: Modifier) -> Result<Step, (&'static str, String)> {
                 let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
                 ("regexp.find", format!("{find:?} is no regular expression: {reason}"))
             })?;
+            replacement::check(&regex, &replace).map_err(|message| ("regexp.replace", message))?;
             (field, "regexp.field", Change::Regexp(regex, replace))
         }
         Modifier::Trim(Trimming { field, find }) => {
@@ -142,25 +147,38 @@ fn step(modifier: Modifier) -> Result<Step, (&'static str, String)> {
 
 impl Step {
     /// What is not there, or is no text, stays as it is.
-    fn apply(&self, data: &mut Json) {
+    ///
+    /// # Errors
+    ///
+    /// A text that would become larger than [`REPLY_LIMIT`].
+    fn apply(&self, data: &mut Json) -> Result<(), String> {
         let mut steps = self.path.iter();
         let found = steps.try_fold(data, |at, key| at.object_mut()?.get_mut(key));
-        let Some(found) = found else { return };
+        let Some(found) = found else { return Ok(()) };
         if let View::String(text) = found.view() {
-            *found = Json::string(self.change.changed(text));
+            let too_large = || format!("{} would be larger than {REPLY_LIMIT} bytes", self.path.join("."));
+            *found = Json::string(self.change.changed(text, REPLY_LIMIT).ok_or_else(too_large)?);
         }
+        Ok(())
     }
 }
 
 impl Change {
-    fn changed(&self, text: &str) -> String {
-        match self {
-            Self::Literal(find, replacement) => text.replace(find, replacement),
-            Self::Regexp(regex, replacement) => regex.replace_all(text, replacement).into_owned(),
+    /// `None`: more than `limit` bytes, which are not made.
+    fn changed(&self, text: &str, limit: usize) -> Option<String> {
+        let changed = match self {
+            Self::Literal(find, replacement) => {
+                let count = text.matches(find).count();
+                let added = count.saturating_mul(replacement.len());
+                let length = (text.len() - count * find.len()).saturating_add(added);
+                return (length <= limit).then(|| text.replace(find, replacement));
+            }
+            Self::Regexp(regex, replacement) => return replacement::replaced(regex, replacement, text, limit),
             Self::Trim(characters) => text.trim_matches(characters.as_slice()).to_owned(),
-            Self::Upper => text.to_uppercase(),
+            Self::Upper => text.to_uppercase(), // at most three times as long
             Self::Lower => text.to_lowercase(),
-        }
+        };
+        (changed.len() <= limit).then_some(changed)
     }
 }
 
@@ -215,6 +233,20 @@ mod tests {
         check(modifiers, DATA).await;
     }
 
+    #[tokio::test]
+    async fn a_text_that_becomes_too_large_fails_the_event_before_it_is_made() {
+        let whole =
+            r#"{"regexp": {"field": "name", "find": "(?s)(.+)", "replace": "${1}${1}${1}${1}${1}${1}${1}${1}"}}"#;
+        let letters = r#"{"literal": {"field": "name", "find": "Z", "replace": "ZZZZZZZZ"}}"#;
+        for modifier in [whole, letters] {
+            let modifiers = format!("[{}]", vec![modifier; 12].join(","));
+            let reply = testing::run(built(&modifiers).expect("fine").as_ref(), Request::new("")).await;
+            let message = reply.error.map(|error| error.to_string());
+            let expected = "modifier/response-body: name would be larger than 67108864 bytes";
+            assert_eq!(message.as_deref(), Some(expected), "{modifier}");
+        }
+    }
+
     #[track_caller]
     fn refused(modifiers: &str, path: &str, message: &str) {
         let problems = built(modifiers).err().expect(modifiers);
@@ -230,6 +262,11 @@ mod tests {
             r#"[{"upper": {"field": "a"}}, {"regexp": {"field": "a", "find": "(", "replace": ""}}]"#,
             "b.modifiers[1].regexp.find",
             "\"(\" is no regular expression: unclosed group",
+        );
+        refused(
+            r#"[{"regexp": {"field": "a", "find": "(b)", "replace": "$1_x"}}]"#,
+            "b.modifiers[0].regexp.replace",
+            "the pattern has no group \"1_x\"",
         );
         refused(r#"[{"upper": {"field": "a..b"}}]"#, "b.modifiers[0].upper.field", "\"a..b\" is no path");
         refused(

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use siphon_config::model::{Component, Encoding};
 
 use super::body_generator::{Generator, REQUEST_FIELDS, RequestBody, Written};
-use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys};
+use super::{Build, Checked, Entry, Layer, Level, Site, UnknownKeys, graphql};
 use crate::http::{Exchange, ExchangeFuture, Outgoing};
-use crate::json::Json;
+use crate::json::{JsonRef, View};
 use crate::stage::{Context, Stage};
 use crate::xml;
 
@@ -54,6 +54,11 @@ fn schema() -> serde_json::Value {
 
 fn build(component: &Component, site: &Site<'_>, inner: Box<dyn Stage>) -> Checked<Box<dyn Stage>> {
     let settings: Settings = component.read().map_err(|problem| vec![problem])?;
+    let is_graphql = |other: &&Component| graphql::ENTRY.namespaces.contains(&other.namespace.as_str());
+    if let Some(other) = site.backend.and_then(|backend| backend.components.iter().find(is_graphql)) {
+        let message = format!("{} writes the body of the call as well; keep one", other.namespace);
+        return Err(vec![component.problem("", &message)]);
+    }
     let encoding = site.backend.map_or(Encoding::Xml, |backend| backend.encoding);
     if !matches!(encoding, Encoding::Xml | Encoding::String | Encoding::NoOp) {
         let message = "a SOAP service answers with XML; set the backend's encoding to xml";
@@ -78,7 +83,10 @@ impl Exchange for Faults {
     fn exchange<'a>(&'a self, call: Outgoing, context: &'a Context) -> ExchangeFuture<'a> {
         Box::pin(async move {
             let mut answer = self.below.exchange(call, context).await?;
-            if answer.status.is_success() && is_fault(&answer.load().await?) {
+            if answer.status.is_success()
+                && let Some(reason) = fault(&answer.load().await?)
+            {
+                answer.remark = format!("SOAP fault with status {}: {reason}", answer.status.as_u16());
                 answer.status = StatusCode::INTERNAL_SERVER_ERROR;
             }
             Ok(answer)
@@ -86,12 +94,72 @@ impl Exchange for Faults {
     }
 }
 
-/// Hardly an answer that is none has the word; of UTF-16, which has zeros, nobody can say so at a glance.
-fn is_fault(body: &[u8]) -> bool {
+/// Why a body is a fault; `None` for another one. Hardly a body that is none has the word; of UTF-16, which has zeros,
+/// nobody can say so at a glance.
+fn fault(body: &[u8]) -> Option<String> {
     let may_be = body.contains(&0) || body.windows(5).any(|word| word == b"Fault");
-    let fault = |envelope: Json| {
-        let body = envelope.get("Envelope").and_then(|envelope| envelope.get("Body"));
-        body.is_some_and(|body| body.get("Fault").is_some())
-    };
-    may_be && xml::decode(body).is_ok_and(fault)
+    let envelope = may_be.then(|| xml::decode(body).ok()).flatten()?;
+    let fault = envelope.get("Envelope")?.get("Body")?.get("Fault")?;
+    let of_1_2 = || fault.get("Reason")?.get("Text");
+    let reason = fault.get("faultstring").or_else(of_1_2).and_then(text);
+    Some(reason.unwrap_or_else(|| "it gives no reason".to_owned()))
+}
+
+/// The text of an element, of the first one where there are several (SOAP 1.2 has one for each language).
+fn text(element: JsonRef<'_>) -> Option<String> {
+    match element.view() {
+        View::String(text) => Some(text.to_owned()),
+        View::Array(mut elements) => elements.next().and_then(text),
+        View::Object(_) => element.get("#text").and_then(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use siphon_config::model::Backend;
+
+    use super::*;
+    use crate::components::testing;
+    use crate::error::PipeError;
+    use crate::message::{Reply, Request};
+    use crate::stage::{StageFuture, ready};
+
+    struct Below;
+
+    impl Stage for Below {
+        fn call<'a>(&'a self, _: Request, _: &'a Context) -> StageFuture<'a> {
+            ready(Reply::from(PipeError::NoHosts))
+        }
+    }
+
+    #[test]
+    fn an_envelope_beside_a_graphql_request_is_refused() {
+        let component = testing::component(NAMESPACE, r#"{"template": "eA=="}"#);
+        let mut backend = Backend { encoding: Encoding::Xml, ..crate::fixture::backend("http://h", "/") };
+        let built = |backend: &Backend| testing::with_backend(backend, |site| build(&component, site, Box::new(Below)));
+        assert!(built(&backend).is_ok());
+        backend.components.push(testing::component("backend/graphql", r#"{"type": "query", "query": "{a}"}"#));
+        let problems = built(&backend).err().expect("refused");
+        assert_eq!(problems[0].message, "backend/graphql writes the body of the call as well; keep one");
+    }
+
+    #[test]
+    fn a_fault_says_why() {
+        let said = |fault: &str| super::fault(format!("<e:Envelope><e:Body>{fault}</e:Body></e:Envelope>").as_bytes());
+        let cases = [
+            ("<e:Fault><faultstring>no stock</faultstring></e:Fault>", Some("no stock")),
+            ("<e:Fault><faultstring xml:lang=\"en\">no stock</faultstring></e:Fault>", Some("no stock")),
+            ("<e:Fault><e:Reason><e:Text xml:lang=\"en\">none</e:Text></e:Reason></e:Fault>", Some("none")),
+            (
+                "<e:Fault><e:Reason><e:Text xml:lang=\"en\">none</e:Text><e:Text>keine</e:Text></e:Reason></e:Fault>",
+                Some("none"),
+            ),
+            ("<e:Fault>x</e:Fault>", Some("it gives no reason")),
+            ("<Faults>0</Faults>", None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(said(body).as_deref(), expected, "{body}");
+        }
+    }
 }

@@ -53,6 +53,8 @@ pub struct Answer {
     pub url: Uri,
     /// What came behind the body, once it is read.
     pub trailers: HeaderMap,
+    /// What a layer of the call found wrong with it, for the error that its status becomes. Empty: nothing.
+    pub remark: String,
     body: Body,
 }
 
@@ -74,7 +76,7 @@ impl Answer {
 
     fn with(call: &Outgoing, status: StatusCode, headers: HeaderMap, body: Body) -> Self {
         let (method, url, trailers) = (call.method.clone(), call.url.clone(), HeaderMap::new());
-        Self { status, headers, method, url, trailers, body }
+        Self { status, headers, method, url, trailers, remark: String::new(), body }
     }
 
     /// The whole body, unpacked if it is gzip.

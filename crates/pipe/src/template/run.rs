@@ -20,9 +20,6 @@ const STEP_LIMIT: usize = 1_000_000;
 /// Bytes that the output, and a value on the way, may have.
 pub(super) const SIZE_LIMIT: usize = REPLY_LIMIT;
 
-/// Bytes that cost as much as a step.
-const BYTES_PER_STEP: usize = 64;
-
 /// Lists and objects that functions put into each other: writing and dropping them takes stack.
 const MADE_DEPTH_LIMIT: usize = 100;
 
@@ -141,7 +138,7 @@ impl<'d> Run<'_, 'd> {
     fn range(&mut self, branch: &Branch, dot: &Value<'d>) -> Result<Flow, Fault> {
         let at = branch.pipeline.at;
         let value = self.pipeline(&branch.pipeline, dot)?;
-        self.spend(value.size() / BYTES_PER_STEP, at)?;
+        self.spend(value.cost_of_making(), at)?;
         let mut is_empty = true;
         for (key, element) in steps(&value).map_err(|message| Fault::new(at, message))? {
             is_empty = false;
@@ -204,6 +201,9 @@ impl<'d> Run<'_, 'd> {
                     let found = value.field(name);
                     let message = || format!("{} has no field {name:?}", value.type_name());
                     value = found.ok_or_else(|| Fault::new(expression.at, message()))?;
+                    if matches!(value, Value::Made(_)) {
+                        self.spend(value.cost_of_making(), expression.at)?; // it was copied
+                    }
                 }
                 Ok(value)
             }
@@ -221,10 +221,11 @@ impl<'d> Run<'_, 'd> {
             values.push(self.expression(argument, dot)?);
         }
         values.extend(last);
+        self.before(&values, call)?;
         let arguments = Arguments { values: &values, now: self.now, regex: call.regex.as_ref() };
         let value = work(&arguments);
         let value = value.map_err(|message| Fault::new(call.at, format!("{}: {message}", call.function.name)))?;
-        self.spend(value.size() / BYTES_PER_STEP, call.at)?;
+        self.spend(value.cost_of_making(), call.at)?;
         if value.made_depth() > MADE_DEPTH_LIMIT {
             let message = format!("more than {MADE_DEPTH_LIMIT} lists and objects in each other");
             return Err(Fault::new(call.at, message));
@@ -233,6 +234,18 @@ impl<'d> Run<'_, 'd> {
             self.set_variable(slot, value.clone());
         }
         Ok(value)
+    }
+
+    /// What a function makes of its arguments is, but for texts that it checks itself, no more than a few times as much
+    /// as they are.
+    fn before(&mut self, values: &[Value<'d>], call: &Call) -> Result<(), Fault> {
+        let cost = values.iter().map(Value::cost_of_reading).fold(0, usize::saturating_add);
+        self.spend(cost, call.at)?;
+        if values.iter().map(Value::size).fold(0, usize::saturating_add) <= SIZE_LIMIT {
+            return Ok(());
+        }
+        let message = format!("{}: the arguments are larger than {SIZE_LIMIT} bytes", call.function.name);
+        Err(Fault::new(call.at, message))
     }
 
     /// `and`, `or`: the first value that decides, the last where none does.

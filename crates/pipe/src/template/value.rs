@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::json::{Json, JsonRef, View};
+use crate::json::{Extent, Json, JsonRef, View};
 use crate::reference;
 
 /// A value. Cloning copies nothing.
@@ -16,12 +16,32 @@ pub(super) enum Value<'d> {
     /// A part of the data, where it lies.
     Data(JsonRef<'d>),
     /// What a function made.
-    Made(Arc<Json>),
+    Made(Arc<Made>),
 }
+
+/// A value of the run's own, measured once.
+#[derive(Debug)]
+pub(super) struct Made {
+    json: Json,
+    extent: Extent,
+}
+
+/// Bytes that a value inside of another one takes, besides its text.
+const NODE_SIZE: usize = 32;
+
+/// Values that are copied as fast as a step is taken.
+const NODES_PER_STEP: usize = 8;
+
+/// Bytes of a text that are made as fast as a step is taken.
+const BYTES_PER_STEP: usize = 64;
+
+/// Bytes of a text that are read as fast as a step is taken.
+const BYTES_READ_PER_STEP: usize = 1024;
 
 impl From<Json> for Value<'_> {
     fn from(json: Json) -> Self {
-        Self::Made(Arc::new(json))
+        let extent = json.extent();
+        Self::Made(Arc::new(Made { json, extent }))
     }
 }
 
@@ -55,7 +75,7 @@ impl<'d> Value<'d> {
         match self {
             Self::Missing => View::Null,
             Self::Data(data) => data.view(),
-            Self::Made(json) => json.view(),
+            Self::Made(made) => made.json.view(),
         }
     }
 
@@ -63,7 +83,7 @@ impl<'d> Value<'d> {
         match self {
             Self::Missing => Json::NULL,
             Self::Data(data) => data.to_json(),
-            Self::Made(json) => Json::clone(json),
+            Self::Made(made) => made.json.clone(),
         }
     }
 
@@ -80,9 +100,9 @@ impl<'d> Value<'d> {
                 View::Object(_) => Some(data.get(key).map_or(Self::Missing, Self::Data)),
                 _ => None,
             },
-            Self::Made(json) => match json.view() {
+            Self::Made(made) => match made.json.view() {
                 View::Null => Some(Self::Missing),
-                View::Object(_) => Some(json.get(key).map_or(Self::Missing, |value| value.to_json().into())),
+                View::Object(_) => Some(made.json.get(key).map_or(Self::Missing, |value| value.to_json().into())),
                 _ => None,
             },
         }
@@ -158,7 +178,7 @@ impl<'d> Value<'d> {
         match self {
             Self::Missing => out.push_str("<nil>"),
             Self::Data(data) => reference::write(*data, out),
-            Self::Made(json) => reference::write(JsonRef::from(&**json), out),
+            Self::Made(made) => reference::write(JsonRef::from(&made.json), out),
         }
     }
 
@@ -177,18 +197,42 @@ impl<'d> Value<'d> {
     /// How many levels of lists and objects were put around what was parsed.
     pub fn made_depth(&self) -> usize {
         match self {
-            Self::Made(json) => json.built_depth(),
+            Self::Made(made) => made.extent.depth,
             _ => 0,
         }
     }
 
-    /// How much it is, for the bound of what a run may make.
+    /// Bytes that it has with all that is inside of it, for the bound of what a run may make. Of data they are about those
+    /// of the text that was parsed.
     pub fn size(&self) -> usize {
-        match self.view() {
-            View::String(text) => text.len(),
-            View::Array(items) => items.count() * 8,
-            View::Object(fields) => fields.count() * 8,
+        let extent = match self {
+            Self::Missing => return 0,
+            Self::Data(data) => data.to_json().extent(),
+            Self::Made(made) => made.extent,
+        };
+        extent.nodes.saturating_mul(NODE_SIZE).saturating_add(extent.bytes)
+    }
+
+    /// Steps that making it takes.
+    pub fn cost_of_making(&self) -> usize {
+        self.as_text().map_or_else(|| self.values() / NODES_PER_STEP, |text| text.len() / BYTES_PER_STEP)
+    }
+
+    /// Steps that a function takes to look at it.
+    pub fn cost_of_reading(&self) -> usize {
+        self.as_text().map_or_else(|| self.values() / NODES_PER_STEP, |text| text.len() / BYTES_READ_PER_STEP)
+    }
+
+    /// How many values a copy of its elements makes.
+    fn values(&self) -> usize {
+        let at_the_top = match self.view() {
+            View::Array(items) => items.count(),
+            View::Object(fields) => fields.count(),
             _ => 0,
+        };
+        match self {
+            Self::Made(made) => made.extent.nodes.max(at_the_top),
+            _ => at_the_top,
         }
     }
 }

@@ -175,7 +175,7 @@ async fn the_template_makes_the_data_of_the_reply() {
         ("[{{.resp_body.n}}]", "", r#"{"collection":[1.50]}"#),
         ("  ", "", "{}"),
         ("<a>{{.resp_body.n}}</a>", "text/xml", r#"{"a":"1.50"}"#),
-        ("n={{.resp_body.n}}{{with .resp_status}}!{{end}}", "text/plain", r#"{"content":"n=1.50"}"#),
+        ("n={{.resp_body.n}}", "text/plain", r#"{"content":"n=1.50"}"#),
     ];
     for (template, kind, expected) in cases {
         let settings = format!("{{\"template\": \"{}\", \"content_type\": \"{kind}\"}}", STANDARD.encode(template));
@@ -193,7 +193,10 @@ async fn with_no_op_the_template_sees_status_and_headers_and_makes_the_body() {
     let reply = Response { raw: Some("{\"n\": 1}".into()), status: Some(207), headers, ..Response::empty() };
     let template = "{{.resp_status}} {{index .resp_headers \"X-Id\" 0}} {{.resp_body.n}}";
     let settings = format!("{{\"template\": \"{}\", \"content_type\": \"text/plain\"}}", STANDARD.encode(template));
-    let reply = replied(&settings, Ok(reply)).await.expect("a reply");
+    let backend = Backend { encoding: Encoding::NoOp, ..crate::fixture::backend("http://h", "/") };
+    let (component, below) = (testing::component(RESPONSE, &settings), Below::answering(Ok(reply)));
+    let stage = testing::with_backend(&backend, |site| build_response(&component, site, Box::new(below)));
+    let reply = testing::run(stage.expect("fine").as_ref(), Request::new("")).await.response.expect("a reply");
     assert_eq!(reply.raw.as_deref(), Some(b"207 9 1".as_slice()));
     assert_eq!(
         (&reply.headers[CONTENT_TYPE], reply.data.to_string()),
@@ -215,6 +218,20 @@ fn refused(settings: &str, path: &str, message: &str) {
     let problems = request_stage(settings, &Below::answering(PipeError::NoHosts)).err().expect(settings);
     let said: Vec<_> = problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
     assert!(said.len() == 1 && said[0].0 == path && said[0].1.contains(message), "{said:?}");
+}
+
+#[test]
+fn a_status_that_no_reply_has_is_refused() {
+    let settings = inline("{{if .resp_status}}{{end}}{}");
+    let problems = response_stage(&settings, &Below::answering(PipeError::NoHosts)).err().expect("refused");
+    let said: Vec<_> = problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+    let message = "there is no .resp_status without encoding no-op: the event fails when a call does";
+    assert_eq!(said, [("b.template", message)]);
+    let mut backend = crate::fixture::backend("http://h", "/");
+    backend.components.push(testing::component("backend/http", r#"{"return_error_details": "b"}"#));
+    let (component, below) = (testing::component(RESPONSE, &settings), Below::answering(PipeError::NoHosts));
+    let built = testing::with_backend(&backend, |site| build_response(&component, site, Box::new(below)));
+    assert!(built.is_ok());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use siphon_config::model::Component;
 
 use super::message::{Act, Acts, Modify};
-use super::read::{Reader, elements, settings};
+use super::read::{Reader, elements, refuse, settings};
 use super::scope::Sides;
 use crate::components::Checked;
 
@@ -68,9 +68,20 @@ fn grouped(members: Vec<Acts>, aggregates: bool) -> Acts {
     Acts { on_call: Group::act(on_call, aggregates), on_answer: Group::act(on_answer, aggregates) }
 }
 
+/// # Errors
+///
+/// There are none: the group would do nothing.
+fn members(place: &Component) -> Checked<Vec<Component>> {
+    let members = elements(place, "modifiers")?;
+    if members.is_empty() {
+        return Err(refuse(place, "modifiers")("has no modifier; name one, or remove the group".to_owned()));
+    }
+    Ok(members)
+}
+
 pub(super) fn fifo(reader: &mut Reader, place: &Component, _: Sides) -> Checked<Acts> {
     let Fifo { aggregate_errors } = settings(place)?;
-    let members = elements(place, "modifiers")?;
+    let members = members(place)?;
     let members = all(members.iter().map(|member| reader.modifier(member)))?;
     Ok(grouped(members, aggregate_errors))
 }
@@ -78,7 +89,7 @@ pub(super) fn fifo(reader: &mut Reader, place: &Component, _: Sides) -> Checked<
 /// Of equal priorities the one that is declared last comes first, as in the reference.
 pub(super) fn priority(reader: &mut Reader, place: &Component, _: Sides) -> Checked<Acts> {
     let Priority {} = settings(place)?;
-    let mut members = all(elements(place, "modifiers")?.iter().rev().map(|member| ranked(reader, member)))?;
+    let mut members = all(members(place)?.iter().rev().map(|member| ranked(reader, member)))?;
     members.sort_by_key(|(priority, _)| Reverse(*priority));
     Ok(grouped(members.into_iter().map(|(_, acts)| acts).collect(), false))
 }

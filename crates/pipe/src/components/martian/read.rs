@@ -72,12 +72,19 @@ pub(super) static KINDS: &[Kind] = &[
 ];
 
 /// What was met while reading.
-#[derive(Default)]
 pub(super) struct Reader {
     /// Of `static.Modifier`s that act on answers, in the order in which they were read.
     pub folders: Vec<Folder>,
     /// A modifier leads calls to https.
     pub needs_tls: bool,
+    /// Sides on which the groups and filters act that are being read.
+    within: Sides,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { folders: Vec::new(), needs_tls: false, within: BOTH }
+    }
 }
 
 impl Reader {
@@ -92,8 +99,11 @@ impl Reader {
             return Err(vec![place.problem(name, &format!("parse: unknown modifier: {name}{}", instead_of(name)))]);
         };
         let inner = below(place, name).expect("the key was found");
-        let sides = scope::of(&inner, name, kind.sides)?;
-        let acts = (kind.read)(self, &inner, sides)?;
+        let sides = scope::of(&inner, name, kind.sides)?.within(self.within, &inner)?;
+        let around = std::mem::replace(&mut self.within, sides);
+        let acts = (kind.read)(self, &inner, sides);
+        self.within = around;
+        let acts = acts?;
         Ok(Acts {
             on_call: acts.on_call.filter(|_| sides.request),
             on_answer: acts.on_answer.filter(|_| sides.response),

@@ -32,6 +32,7 @@ pub(super) struct Sides {
 }
 
 pub(super) const BOTH: Sides = Sides { request: true, response: true };
+const NONE: Sides = Sides { request: false, response: false };
 pub(super) const REQUEST: Sides = Sides { request: true, response: false };
 pub(super) const RESPONSE: Sides = Sides { request: false, response: true };
 
@@ -41,6 +42,21 @@ impl Sides {
             Side::Request => self.request,
             Side::Response => self.response,
         }
+    }
+
+    /// Those that are among `around` as well, which what holds the modifier at `place` acts on.
+    ///
+    /// # Errors
+    ///
+    /// There are none, and so it would never run, though nobody has switched it off.
+    pub fn within(self, around: Self, place: &Component) -> Checked<Self> {
+        let both = Self { request: self.request && around.request, response: self.response && around.response };
+        if both != NONE || self == NONE || around == NONE {
+            return Ok(both);
+        }
+        let name = if self.request { Side::Request } else { Side::Response }.name();
+        let message = format!("never runs: it acts on the {name}, and the group or filter around it does not");
+        Err(vec![place.problem("scope", &message)])
     }
 }
 

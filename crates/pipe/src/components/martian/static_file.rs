@@ -121,6 +121,10 @@ impl Modify<Received> for Serve {
 
 pub(super) fn modifier(reader: &mut Reader, place: &Component, sides: Sides) -> Checked<Acts> {
     let settings: Settings = settings(place)?;
+    if sides.request && !sides.response {
+        let message = "nobody would be called and no file taken; write [\"request\", \"response\"]";
+        return Err(refuse(place, "scope")(message.to_owned()));
+    }
     let mut acts = Acts::on_call(Skip);
     if sides.response {
         acts.on_answer = Some(Box::new(Serve(reader.folders.len())));

@@ -42,8 +42,8 @@ pub(super) struct Parameter {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Port {
-    /// The port.
-    port: u16,
+    /// The port, not 0.
+    port: Option<u16>,
     /// 80 for http, 443 for https.
     #[serde(rename = "defaultForScheme")]
     default_for_scheme: bool,
@@ -78,6 +78,9 @@ impl Modify<Sent> for Change {
 
 pub(super) fn modifier(reader: &mut Reader, place: &Component, _: Sides) -> Checked<Acts> {
     let Parts { scheme, host, path, query } = settings(place)?;
+    if [&scheme, &host, &path, &query].iter().all(|part| part.is_empty()) {
+        return Err(refuse(place, "")("changes nothing; give scheme, host, path or query".to_owned()));
+    }
     let fail = |(key, message): (&str, String)| refuse(place, key)(message);
     let change = Change {
         scheme: given(&scheme, new_scheme).map_err(|message| fail(("scheme", message)))?,
@@ -182,9 +185,10 @@ fn with_port(authority: &Authority, port: Option<u16>) -> Result<Authority, Stri
 pub(super) fn port(_: &mut Reader, place: &Component, _: Sides) -> Checked<Acts> {
     let Port { port, default_for_scheme, remove } = settings(place)?;
     let set = match (port, default_for_scheme, remove) {
-        (1.., false, false) => SetPort::Fixed(port),
-        (0, true, false) => SetPort::Usual,
-        (0, false, true) => SetPort::None,
+        (Some(0), ..) => return Err(refuse(place, "port")("0 is no port that can be called".to_owned())),
+        (Some(port), false, false) => SetPort::Fixed(port),
+        (None, true, false) => SetPort::Usual,
+        (None, false, true) => SetPort::None,
         _ => {
             let message = "Must specify only one of port, defaultForScheme or remove".to_owned();
             return Err(refuse(place, "")(message));

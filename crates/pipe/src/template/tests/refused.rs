@@ -136,6 +136,22 @@ fn nothing_runs_without_end() {
         "{{$l := splitList \"\" (repeat 10000 \"x\")}}{{join (repeat 10000 \"y\") $l}}",
         &format!("t, line 1, column 44: join: {size}"),
     );
+    fails(
+        "{{$s := list 1 2 3 4}}{{range splitList \"\" (repeat 28 \"a\")}}{{$s = list $s $s}}{{end}}{{len $s}}",
+        &format!("t, line 1, column 68: {steps}"),
+    );
+    fails(
+        "{{$x := repeat 30000000 \"x\"}}{{$l := list $x $x}}{{toJson (list $l $l)}}",
+        "t, line 1, column 60: list: the arguments are larger than 67108864 bytes",
+    );
+    fails(
+        "{{$s := list 1}}{{range 16}}{{$s = list $s $s}}{{end}}{{range 1000000}}{{$x := first $s}}{{end}}",
+        &format!("t, line 1, column 80: {steps}"),
+    );
+    fails(
+        "{{$s := list 1}}{{range 16}}{{$s = list $s $s}}{{end}}{{$d := dict \"a\" $s}}{{range 1000000}}{{$x := $d.a}}{{end}}",
+        &format!("t, line 1, column 101: {steps}"),
+    );
     let deep = format!("{}{}", "{{if 1}}".repeat(60), "{{end}}".repeat(60));
     fails(&deep, "t, line 1, column 406: more than 50 blocks or parentheses in each other");
     fails(

@@ -35,7 +35,7 @@ async fn groups_run_in_order_or_by_priority() {
         r#"{{"fifo.Group": {{"scope": ["request"], "modifiers": [
             {{"header.Modifier": {{"name": "X-M", "value": "1"}}}},
             {{"fifo.Group": {{"modifiers": [{}]}}}},
-            {{"header.Modifier": {{"scope": ["response"], "name": "X-R", "value": "1"}}}}]}}}}"#,
+            {{"header.Modifier": {{"scope": [], "name": "X-M", "value": "3"}}}}]}}}}"#,
         add("2")
     );
     check(Run::default(), &nested, &["x-m: 1", "x-m: 2"], &[]).await;

@@ -39,6 +39,27 @@ fn a_scope_that_cannot_be_is_refused() {
     refused(r#"{"header.Id": {"scope": ["requests"]}}"#, "b.header.Id.scope[0]", "requests");
     let stash = r#"{"stash.Modifier": {"scope": ["response"], "headerName": "X"}}"#;
     refused(stash, "b.stash.Modifier.scope", "answers get what the call has stashed");
+    let unanswered = r#"{"static.Modifier": {"scope": ["request"], "rootPath": "/"}}"#;
+    refused(unanswered, "b.static.Modifier.scope", "nobody would be called and no file taken");
+    let inside = format!(
+        r#"{{"fifo.Group": {{"scope": ["request"], "modifiers": [{}]}}}}"#,
+        r#"{"static.Modifier": {"rootPath": "/"}}"#
+    );
+    refused(&inside, "b.fifo.Group.modifiers[0].static.Modifier.scope", "nobody would be called");
+}
+
+#[test]
+fn what_would_never_do_anything_is_refused() {
+    let never = r#"{"fifo.Group": {"scope": ["response"], "modifiers": [{"header.Id": {}}]}}"#;
+    refused(never, "b.fifo.Group.modifiers[0].header.Id.scope", "never runs: it acts on the request, and the group");
+    let filter =
+        r#"{"url.Filter": {"scope": ["request"], "path": "/", "modifier": {"status.Modifier": {"statusCode": 200}}}}"#;
+    refused(filter, "b.url.Filter.modifier.status.Modifier.scope", "never runs: it acts on the response");
+    refused(r#"{"fifo.Group": {}}"#, "b.fifo.Group.modifiers", "has no modifier");
+    refused(r#"{"fifo.Group": {"modifiers": []}}"#, "b.fifo.Group.modifiers", "has no modifier");
+    refused(r#"{"priority.Group": {"modifiers": []}}"#, "b.priority.Group.modifiers", "has no modifier");
+    refused(r#"{"url.Modifier": {}}"#, "b.url.Modifier", "changes nothing");
+    refused(r#"{"port.Modifier": {"port": 0, "remove": true}}"#, "b.port.Modifier.port", "0 is no port");
 }
 
 #[test]
