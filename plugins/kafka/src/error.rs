@@ -78,6 +78,16 @@ pub fn no_answer(error: &KafkaError, trouble: Option<&str>) -> Error {
     Error::connection(format!("no broker answers: {}{trouble}", short(error)))
 }
 
+/// Nobody said where to begin, or the place could not be committed.
+pub fn not_begun(error: &KafkaError, trouble: Option<&str>) -> Error {
+    match error {
+        KafkaError::ConsumerCommit(code) => Error::connection(format!(
+            "the group's place to begin could not be committed, and nothing is read before: {code}"
+        )),
+        other => no_answer(other, trouble),
+    }
+}
+
 /// Positions could not be committed.
 pub fn not_committed(error: &KafkaError) -> Error {
     Error::connection(format!("what was done could not be committed, and will come again: {}", short(error)))
