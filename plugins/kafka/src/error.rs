@@ -141,7 +141,30 @@ pub fn not_published(error: &KafkaError, topic: &str, trouble: Option<&str>, pat
     }
 }
 
+/// librdkafka's own sentence on what it was given, without the end of its line.
+pub fn sentence(error: &KafkaError) -> String {
+    let text = match error {
+        KafkaError::ClientConfig(_, text, _, _) | KafkaError::ClientCreation(text) | KafkaError::Subscription(text) => {
+            text.clone()
+        }
+        other => other.to_string(),
+    };
+    text.trim_matches(|letter: char| letter == '\0' || letter.is_whitespace()).to_owned()
+}
+
 /// The client's word without its chain of prefixes.
 pub fn short(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_sentences_end_without_the_end_of_their_line() {
+        let check = |error: KafkaError| assert_eq!(sentence(&error), "no such file");
+        check(KafkaError::ClientCreation("no such file\n\0".into()));
+        check(KafkaError::Subscription("no such file\r\n".into()));
+    }
 }
