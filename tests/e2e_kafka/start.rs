@@ -1,11 +1,15 @@
 //! Where a group begins to read.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
-use siphon_testkit::HttpBackend;
+use siphon_testkit::{HttpBackend, Reply};
 
 use crate::broker::Broker;
-use crate::lab::{agent, driver, lab, wait_for_partitions};
-use crate::topic::Topic;
+use crate::lab::{agent, driver, lab, wait_for_all, wait_for_partitions};
+use crate::topic::{Topic, ids, unique};
 
 /// What reaches the backend of a topic with the records `old` (of 2023) and `young` (of 2024), and one that comes later.
 #[track_caller]
@@ -47,6 +51,42 @@ fn what_comes_while_nobody_runs_is_not_skipped_by_latest() {
     let mut bodies = backend.look(|log| log.bodies("/in"));
     bodies.sort();
     assert_eq!(bodies, ["nobody", "runs", "while"]);
+}
+
+/// The next commit is far away: only where the group begins can have been committed before the kill.
+#[test]
+fn what_was_read_and_not_done_before_a_kill_is_not_skipped_by_latest() {
+    let (broker, backend) = (Broker::shared(), HttpBackend::start());
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    backend.script(
+        "/in",
+        move |_| {
+            if mended.load(Ordering::Acquire) { Reply::json(200, "{}") } else { Reply::status(503) }
+        },
+    );
+    let prefix = unique("begun");
+    let first = Topic::new(&broker, &format!("{prefix}.first"), 1);
+    let expression = json!({"consumer": {"topic": format!("^{}[.].*", prefix.replace('.', "[.]"))}});
+    let settings = driver(json!({
+        "start": "latest", "commit_interval": "60s", "librdkafka": {"topic.metadata.refresh.interval.ms": 500}
+    }));
+    let lab = lab(siphon_tests::with(agent(&broker, &first, &backend.url()), expression), settings);
+    let siphon = lab.start();
+    siphon_tests::eventually("the first position", || (first.committed() == [0]).then_some(()));
+    let later = Topic::new(&broker, &format!("{prefix}.later"), 1);
+    wait_for_partitions(&siphon, 2);
+    later.publish(ids(5));
+    wait_for_all(&backend, &ids(5));
+    siphon.kill();
+    assert_eq!(later.committed_of(&first.name), [0]);
+    is_mended.store(true, Ordering::Release);
+    let mut siphon = lab.start();
+    siphon.wait_for_agent("orders", |agent| agent["acked"] == 5);
+    assert_eq!(siphon.stop(), 0);
+    assert_eq!(later.committed_of(&first.name), [5]);
+    let done: BTreeSet<String> = backend.look(|log| log.bodies("/in")).into_iter().collect();
+    assert_eq!(done, ids(5));
 }
 
 #[test]

@@ -60,10 +60,10 @@ impl Books {
         Self { slots: BTreeMap::new(), places: HashMap::new(), last_generation: 0, window, has_returned: false }
     }
 
-    /// The partition is ours, to be read from `position` on.
-    pub fn assign(&mut self, place: &Place, position: i64, is_committed: bool) {
+    /// The partition is ours, to be read from `position` on, which the group has committed.
+    pub fn assign(&mut self, place: &Place, position: i64) {
         let generation = self.new_generation(place);
-        let tracker = CommitTracker::starting_at(position, is_committed);
+        let tracker = CommitTracker::starting_at(position);
         if let Some(old) = self.slots.insert(place.clone(), Slot { tracker, generation }) {
             self.places.retain(|known, own| own != place || *known > old.generation);
         }
@@ -175,7 +175,7 @@ mod tests {
     /// Books with the partitions 0 and 1 from offset 0, a window of 4.
     fn books() -> Books {
         let mut books = Books::new(4);
-        (0..2).for_each(|partition| books.assign(&place(partition), 0, true));
+        (0..2).for_each(|partition| books.assign(&place(partition), 0));
         books
     }
 
@@ -203,7 +203,7 @@ mod tests {
         books.revoke(&place(0));
         settle(&mut books, generation, 0, Verdict::Ack);
         assert_eq!((books.to_commit(), books.in_work(&[place(0)])), (vec![], 0));
-        books.assign(&place(0), 0, true);
+        books.assign(&place(0), 0);
         assert!(books.deliver(&place(0), 0).unwrap() > generation);
         settle(&mut books, generation, 0, Verdict::Ack);
         assert_eq!((books.to_commit(), books.in_work(&[place(0)])), (vec![], 1));
@@ -213,7 +213,7 @@ mod tests {
     fn a_partition_that_is_assigned_once_more_starts_anew() {
         let mut books = books();
         let generation = books.deliver(&place(0), 0).unwrap();
-        books.assign(&place(0), 0, true);
+        books.assign(&place(0), 0);
         settle(&mut books, generation, 0, Verdict::Ack);
         assert_eq!(books.to_commit(), []);
     }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn the_lag_counts_what_was_not_read() {
         let mut books = books();
-        books.assign(&Place::new("invoices", 0), 3, true);
+        books.assign(&Place::new("invoices", 0), 3);
         books.deliver(&place(0), 9);
         let ends = |place: &Place| (place.partition == 0).then_some(15);
         assert_eq!(books.lag(ends), BTreeMap::from([(0, 5 + 12)]));

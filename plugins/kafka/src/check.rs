@@ -7,6 +7,7 @@ use rdkafka::producer::{BaseProducer, DefaultProducerContext};
 use siphon_sdk::{Context, Finding, Weight};
 
 use crate::config::{Config, STICKY, is_regex};
+use crate::error::sentence;
 use crate::properties::{self, Property, Role};
 
 /// Bytes of a topic's name.
@@ -145,11 +146,18 @@ impl Config {
         let wrong = |(name, value): (&String, &serde_json::Value)| {
             let message = match properties::scalar(value) {
                 None => Some("is neither a text, a number, nor true or false".to_owned()),
-                Some(_) => properties::why_reserved(name),
+                Some(_) => properties::why_reserved(name).or_else(|| self.told_already(name)),
             };
             message.map(|message| Finding::error(properties::free_path(name), message))
         };
         self.librdkafka.iter().filter_map(wrong).collect()
+    }
+
+    /// Why a property is left to another one of the free map.
+    fn told_already(&self, name: &str) -> Option<String> {
+        let mut before = self.librdkafka.keys().take_while(|other| *other != name);
+        let same = before.find(|other| properties::own_name(other) == properties::own_name(name))?;
+        Some(format!("is another name of `{same}`, which is given, too: keep one"))
     }
 
     /// Makes a client that knows no brokers: librdkafka looks at what belongs together, at files, and at the topics.
@@ -161,41 +169,43 @@ impl Config {
         client.remove("bootstrap.servers");
         let refused = match role {
             Role::Consumer => trial_consumer(&client, &context.topics),
-            Role::Producer => client.create::<BaseProducer<DefaultProducerContext>>().map(drop),
+            Role::Producer => {
+                client.create::<BaseProducer<DefaultProducerContext>>().map(drop).map_err(|error| refused_whole(&error))
+            }
         };
-        refused.err().map(|error| Finding::error("", format!("the Kafka client refuses it: {}", text(&error))))
+        refused.err().map(|message| Finding::error("", message))
     }
 }
 
-fn trial_consumer(client: &ClientConfig, topics: &[String]) -> Result<(), KafkaError> {
+fn trial_consumer(client: &ClientConfig, topics: &[String]) -> Result<(), String> {
     // Without a group it has nothing to say goodbye to when it ends; but it cannot look at topics then.
-    let consumer: BaseConsumer<DefaultConsumerContext> = client.create()?;
+    let consumer: BaseConsumer<DefaultConsumerContext> = client.create().map_err(|error| refused_whole(&error))?;
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    consumer.subscribe(&topics)
+    let Err(error) = consumer.subscribe(&topics) else { return Ok(()) };
+    // It does not say which one.
+    let unreadable = topics.iter().find(|topic| is_regex(topic) && consumer.subscribe(&[topic]).is_err());
+    Err(unreadable.map_or_else(
+        || refused_whole(&error),
+        |topic| format!("the Kafka client cannot read topic {topic:?} as a regular expression: correct it"),
+    ))
+}
+
+fn refused_whole(error: &KafkaError) -> String {
+    format!("the Kafka client refuses it: {}", sentence(error))
 }
 
 /// librdkafka's word on one property by itself.
 fn refusal(property: &Property) -> Option<Finding> {
     let Property { path, name, value } = property;
-    if path.is_empty() || properties::why_reserved(name).is_some() && path.starts_with("librdkafka") {
+    if path.is_empty() {
         return None;
     }
     let mut client = ClientConfig::new();
     client.set(name, value);
     let error = client.create_native_config().err()?;
     let is_secret = SECRET.iter().any(|word| name.contains(word));
-    let message = if is_secret { "the Kafka client refuses the value".to_owned() } else { text(&error) };
+    let message = if is_secret { "the Kafka client refuses the value".to_owned() } else { sentence(&error) };
     Some(Finding::error(path.clone(), message))
-}
-
-/// librdkafka's own sentence.
-fn text(error: &KafkaError) -> String {
-    match error {
-        KafkaError::ClientConfig(_, text, _, _) | KafkaError::ClientCreation(text) | KafkaError::Subscription(text) => {
-            text.trim_matches(char::from(0)).to_owned()
-        }
-        other => other.to_string(),
-    }
 }
 
 /// Why a text is no address of a broker.

@@ -65,7 +65,7 @@ impl Source for Group {
 
 /// A client that cannot be made will not be made later either.
 pub fn not_created(error: KafkaError) -> Error {
-    Error::fatal(format!("the Kafka client cannot be made: {error}"))
+    Error::fatal(format!("the Kafka client cannot be made: {}", error::sentence(&error)))
 }
 
 /// Asks for each topic; waits until the cluster answers, or says why it does not.

@@ -9,7 +9,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use siphon_sdk::{Batch, Error, Receiver};
 use tokio::time::{Instant, sleep_until};
 
-use crate::assign::{Beginning, Leaving, beginnings};
+use crate::assign::Leaving;
 use crate::chores::Chores;
 use crate::error;
 use crate::readers::Readers;
@@ -131,22 +131,16 @@ impl Records {
         Ok(())
     }
 
-    /// Begins to read partitions that are ours now.
+    /// Begins to read partitions that are ours now, once the group's broker has noted where.
     async fn take_over(&mut self, partitions: TopicPartitionList) -> Result<(), Error> {
         let start = self.start;
-        let begin = move |session: &Session| {
-            let found = beginnings(session.client(), &partitions, start);
-            found.map_err(|error| error::no_answer(&error, session.watcher().trouble().as_deref()))
-        };
-        let begins = waiting(&self.session, begin).await?;
-        for Beginning { place, offset, is_committed } in &begins {
+        let begins = waiting(&self.session, move |session| session.begin(&partitions, start)).await?;
+        for (place, offset) in &begins {
             self.readers.add(&self.session, place, self.key_header.clone())?;
-            self.session.books().assign(place, *offset, *is_committed);
+            self.session.books().assign(place, *offset);
         }
-        let positions: Vec<_> = begins.iter().map(|begin| (begin.place.clone(), begin.offset)).collect();
-        list(&positions).and_then(|list| answer_assign(self.session.client(), &list)).map_err(refused)?;
+        list(&begins).and_then(|list| answer_assign(self.session.client(), &list)).map_err(refused)?;
         self.session.watcher().answered();
-        self.session.commit_is_due();
         if !begins.is_empty() {
             tracing::info!(partitions = begins.len(), "partitions came");
         }

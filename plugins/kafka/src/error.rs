@@ -78,6 +78,16 @@ pub fn no_answer(error: &KafkaError, trouble: Option<&str>) -> Error {
     Error::connection(format!("no broker answers: {}{trouble}", short(error)))
 }
 
+/// Nobody said where to begin, or the place could not be committed.
+pub fn not_begun(error: &KafkaError, trouble: Option<&str>) -> Error {
+    match error {
+        KafkaError::ConsumerCommit(code) => Error::connection(format!(
+            "the group's place to begin could not be committed, and nothing is read before: {code}"
+        )),
+        other => no_answer(other, trouble),
+    }
+}
+
 /// Positions could not be committed.
 pub fn not_committed(error: &KafkaError) -> Error {
     Error::connection(format!("what was done could not be committed, and will come again: {}", short(error)))
@@ -131,7 +141,30 @@ pub fn not_published(error: &KafkaError, topic: &str, trouble: Option<&str>, pat
     }
 }
 
+/// librdkafka's own sentence on what it was given, without the end of its line.
+pub fn sentence(error: &KafkaError) -> String {
+    let text = match error {
+        KafkaError::ClientConfig(_, text, _, _) | KafkaError::ClientCreation(text) | KafkaError::Subscription(text) => {
+            text.clone()
+        }
+        other => other.to_string(),
+    };
+    text.trim_matches(|letter: char| letter == '\0' || letter.is_whitespace()).to_owned()
+}
+
 /// The client's word without its chain of prefixes.
 pub fn short(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_sentences_end_without_the_end_of_their_line() {
+        let check = |error: KafkaError| assert_eq!(sentence(&error), "no such file");
+        check(KafkaError::ClientCreation("no such file\n\0".into()));
+        check(KafkaError::Subscription("no such file\r\n".into()));
+    }
 }

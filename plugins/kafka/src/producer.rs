@@ -11,7 +11,7 @@ use crate::LABEL;
 use crate::check::fault_of_topic;
 use crate::config::{Cluster, Config};
 use crate::outgoing::{Address, Confirming};
-use crate::properties::Role;
+use crate::properties::{Role, free_path, own_name};
 use crate::writing::Writing;
 
 /// What a backend writes under `backend/kafka/publisher`.
@@ -60,9 +60,11 @@ impl Writer {
         if self.key_meta.is_some() && !self.key.is_empty() {
             own.push(Finding::error("key_meta", "names the key, and so does key: keep one"));
         }
-        for property in self.producer.properties().filter(|property| self.librdkafka.contains_key(&property.name)) {
+        for property in self.producer.properties() {
+            let is_same = |name: &&String| own_name(name) == own_name(&property.name);
             let message = format!("is what `{}` says: set that", property.path);
-            own.push(Finding::error(format!("librdkafka.{}", property.name), message));
+            let twice = self.librdkafka.keys().filter(is_same);
+            own.extend(twice.map(|name| Finding::error(free_path(name), message.clone())));
         }
         self.config().writing_findings(own, context)
     }
@@ -190,6 +192,10 @@ mod tests {
         check(
             r#", "topic": "t", "librdkafka": {"compression.type": "lz4", "acks": "1"}, "producer": {"compression_codec": "zstd"}"#,
             &["librdkafka.acks cannot be changed", "librdkafka.compression.type is what `producer.compression_codec`"],
+        );
+        check(
+            r#", "topic": "t", "librdkafka": {"compression.codec": "lz4"}, "producer": {"compression_codec": "zstd"}"#,
+            &["librdkafka.compression.codec is what `producer.compression_codec`"],
         );
         check(
             r#", "topic": "t", "producer": {"compression_codec": "brotli"}"#,

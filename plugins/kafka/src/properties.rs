@@ -64,8 +64,7 @@ const USUAL: [(&str, &str, Role); 5] = [
 ];
 
 /// Properties that have a key of their own, or that would undo what siphon promises.
-const RESERVED: [(&str, &str); 30] = [
-    ("metadata.broker.list", "cluster.brokers"),
+const RESERVED: [(&str, &str); 27] = [
     ("bootstrap.servers", "cluster.brokers"),
     ("client.id", "cluster.client_id"),
     ("client.rack", "cluster.rack_id"),
@@ -83,7 +82,6 @@ const RESERVED: [(&str, &str); 30] = [
     ("enable.ssl.certificate.verification", "cluster.client_tls"),
     ("ssl.endpoint.identification.algorithm", "cluster.client_tls"),
     ("sasl.mechanism", "cluster.sasl.mechanism"),
-    ("sasl.mechanisms", "cluster.sasl.mechanism"),
     ("sasl.username", "cluster.sasl.user"),
     ("sasl.password", "cluster.sasl.password"),
     ("group.id", "group.id"),
@@ -93,15 +91,45 @@ const RESERVED: [(&str, &str); 30] = [
     ("partition.assignment.strategy", "group.rebalance_strategies"),
     ("max.poll.interval.ms", "group.rebalance_timeout"),
     ("fetch.message.max.bytes", "group.fetch_default"),
-    ("max.partition.fetch.bytes", "group.fetch_default"),
     ("isolation.level", "group.isolation_level"),
 ];
 
-/// Why a property of the free map is none for it.
+/// Properties that are not for siphon, and why.
+const REFUSED: [(&str, &str); 3] = [
+    ("transactional.id", "cannot be set: siphon opens no transactions, and its records would all be refused"),
+    ("plugin.library.paths", "cannot be set: the Kafka client would load foreign code, by a mere `check` already"),
+    ("topic.blacklist", "cannot be set: its topics would look as if they did not exist; name only the topics to read"),
+];
+
+/// Other names of properties, and the names that siphon uses: to librdkafka both are the same, and what is set last counts.
+/// (`auto.commit.enable` is the same for its older consumer.)
+const ALIASES: [(&str, &str); 12] = [
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("sasl.mechanisms", "sasl.mechanism"),
+    ("sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.client.id"),
+    ("sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("auto.commit.enable", "enable.auto.commit"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("message.send.max.retries", "retries"),
+    ("compression.codec", "compression.type"),
+    ("request.required.acks", "acks"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+];
+
+/// The one name of a property that may have two.
+pub fn own_name(name: &str) -> &str {
+    ALIASES.iter().find(|(other, _)| *other == name).map_or(name, |(_, own)| *own)
+}
+
+/// Why a property of the free map is none for it, whichever of its names is written.
 pub fn why_reserved(name: &str) -> Option<String> {
+    let name = own_name(name);
     let own = RESERVED.iter().find(|(own, _)| *own == name).map(|(_, key)| format!("is what `{key}` says: set that"));
+    let refused = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| (*reason).to_owned());
     let is_fixed = FIXED.iter().any(|(fixed, _, _)| *fixed == name);
-    own.or_else(|| is_fixed.then(|| "cannot be changed: siphon's promises rest on it".to_owned()))
+    own.or(refused).or_else(|| is_fixed.then(|| "cannot be changed: siphon's promises rest on it".to_owned()))
 }
 
 impl Config {
@@ -128,7 +156,7 @@ impl Config {
     pub fn client(&self, context: &Context, role: Role) -> Result<ClientConfig, Error> {
         let mut client = ClientConfig::new();
         for property in self.properties(context, role) {
-            client.set(property.name, property.value);
+            client.set(own_name(&property.name), property.value);
         }
         if let Some(tls) = &self.cluster.client_tls {
             let refused = |(key, message)| Error::config(format!("cluster.client_tls.{key}"), message);
@@ -140,12 +168,13 @@ impl Config {
         Ok(client)
     }
 
-    /// The free map. Values that are neither text, number nor truth value are left out: `check` refuses them.
+    /// The free map. What is reserved is left out, and values that are neither text, number nor truth value: `check` refuses
+    /// them, and must not try them at the client before.
     fn free(&self) -> Vec<Property> {
         let property = |(name, value): (&String, &Value)| {
             Some(Property { path: free_path(name), name: name.clone(), value: scalar(value)? })
         };
-        self.librdkafka.iter().filter_map(property).collect()
+        self.librdkafka.iter().filter(|(name, _)| why_reserved(name).is_none()).filter_map(property).collect()
     }
 
     fn cluster_properties(&self) -> Vec<Property> {

@@ -11,8 +11,10 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use siphon_sdk::{Error, Settlement};
 use tokio::sync::Notify;
 
+use crate::assign;
 use crate::books::{Books, Place, Position};
 use crate::error;
+use crate::start::Start;
 use crate::watcher::{self, Watcher};
 
 /// The client that reads.
@@ -93,11 +95,6 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// There may be something to commit.
-    pub fn commit_is_due(&self) {
-        self.is_commit_due.store(true, Ordering::Release);
-    }
-
     /// Whether something was settled since the last commit began.
     pub fn has_commit_due(&self) -> bool {
         self.is_commit_due.load(Ordering::Acquire)
@@ -118,9 +115,20 @@ impl Session {
         let committed = list(&positions).and_then(|list| self.client().commit(&list, CommitMode::Sync));
         match committed {
             Ok(()) => self.books().committed(&positions),
-            Err(_) => self.commit_is_due(),
+            Err(_) => self.is_commit_due.store(true, Ordering::Release),
         }
         committed
+    }
+
+    /// Where to begin in partitions that were assigned, committed; in a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// The brokers'. Nothing may be read.
+    pub fn begin(&self, assigned: &TopicPartitionList, start: Start) -> Result<Vec<Position>, Error> {
+        let _one_at_a_time = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = assign::beginnings(self.client(), assigned, start);
+        begins.map_err(|error| error::not_begun(&error, self.watcher().trouble().as_deref()))
     }
 
     /// Asks a broker something, in a thread that may wait.

@@ -21,7 +21,7 @@ pub struct CommitTracker {
     /// Of those given back, the ones that the reading position was set back for.
     awaited: BTreeSet<i64>,
     next: i64,
-    committed: Option<i64>,
+    committed: i64,
 }
 
 /// The offset was not open: settled twice, or never delivered.
@@ -31,14 +31,14 @@ pub struct NotOpen {
 }
 
 impl CommitTracker {
-    /// A partition that is read from `position` on. `is_committed`: the broker knows that position already.
-    pub fn starting_at(position: i64, is_committed: bool) -> Self {
+    /// A partition that is read from `position` on, which the broker knows already.
+    pub fn starting_at(position: i64) -> Self {
         Self {
             open: BTreeSet::new(),
             returned: BTreeSet::new(),
             awaited: BTreeSet::new(),
             next: position,
-            committed: is_committed.then_some(position),
+            committed: position,
         }
     }
 
@@ -109,12 +109,12 @@ impl CommitTracker {
     /// The position that the broker should be told, and was not.
     pub fn to_commit(&self) -> Option<i64> {
         let position = self.commit_position();
-        (self.committed != Some(position)).then_some(position)
+        (self.committed != position).then_some(position)
     }
 
     /// The broker has noted `position`.
     pub fn committed(&mut self, position: i64) {
-        self.committed = Some(position);
+        self.committed = position;
     }
 
     /// The offset of the next record that was never read.
@@ -148,7 +148,7 @@ mod tests {
     /// Reads `0..read`, settles `settled` in that order, expects `position`.
     #[track_caller]
     fn check(read: i64, settled: &[i64], position: i64) {
-        let mut tracker = CommitTracker::starting_at(0, true);
+        let mut tracker = CommitTracker::starting_at(0);
         assert!((0..read).all(|offset| tracker.deliver(offset)));
         settled.iter().for_each(|offset| assert_eq!(tracker.settle(*offset), Ok(())));
         assert_eq!(tracker.commit_position(), position);
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn offsets_that_do_not_exist_hold_nothing() {
-        let mut tracker = CommitTracker::starting_at(4, true);
+        let mut tracker = CommitTracker::starting_at(4);
         for offset in [7, 20, 21] {
             assert!(tracker.deliver(offset));
         }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn only_what_the_broker_does_not_know_is_committed() {
-        let mut tracker = CommitTracker::starting_at(5, true);
+        let mut tracker = CommitTracker::starting_at(5);
         assert_eq!(tracker.to_commit(), None);
         tracker.deliver(5);
         assert_eq!(tracker.to_commit(), None);
@@ -189,12 +189,11 @@ mod tests {
         assert_eq!(tracker.to_commit(), Some(6));
         tracker.committed(6);
         assert_eq!(tracker.to_commit(), None);
-        assert_eq!(CommitTracker::starting_at(5, false).to_commit(), Some(5));
     }
 
     #[test]
     fn what_is_settled_twice_or_was_never_read_is_refused() {
-        let mut tracker = CommitTracker::starting_at(0, true);
+        let mut tracker = CommitTracker::starting_at(0);
         tracker.deliver(0);
         assert_eq!(tracker.settle(1), Err(NotOpen { offset: 1 }));
         tracker.settle(0).unwrap();
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_was_given_back_is_read_again_and_nothing_else() {
-        let mut tracker = CommitTracker::starting_at(0, true);
+        let mut tracker = CommitTracker::starting_at(0);
         (0..5).for_each(|offset| assert!(tracker.deliver(offset)));
         tracker.settle(1).unwrap();
         tracker.give_back(2).unwrap();
@@ -220,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_record_that_vanished_meanwhile_holds_nothing() {
-        let mut tracker = CommitTracker::starting_at(0, true);
+        let mut tracker = CommitTracker::starting_at(0);
         (0..2).for_each(|offset| assert!(tracker.deliver(offset)));
         tracker.give_back(0).unwrap();
         tracker.settle(1).unwrap();
@@ -260,7 +259,7 @@ mod tests {
         /// The model: every record with its state, in a log that can be read from any place.
         #[test]
         fn the_commit_never_passes_an_open_record_and_never_goes_back(steps in steps()) {
-            let (mut tracker, mut log) = (CommitTracker::starting_at(0, true), BTreeMap::new());
+            let (mut tracker, mut log) = (CommitTracker::starting_at(0), BTreeMap::new());
             let mut last = -1;
             let mut position = 0;
             for step in steps {

@@ -192,11 +192,65 @@ fn the_free_map_takes_what_librdkafka_knows_and_nothing_that_would_break_a_promi
 }
 
 #[test]
+fn another_name_of_a_property_is_the_same_property() {
+    check(
+        r#", "librdkafka": {"request.required.acks": 1, "delivery.timeout.ms": 1, "auto.commit.enable": true}"#,
+        &[
+            "librdkafka.auto.commit.enable cannot be changed",
+            "librdkafka.delivery.timeout.ms cannot be changed",
+            "librdkafka.request.required.acks cannot be changed",
+        ],
+    );
+    check(
+        r#", "librdkafka": {"metadata.broker.list": "h:1", "sasl.mechanisms": "PLAIN", "max.partition.fetch.bytes": 9}"#,
+        &[
+            "librdkafka.max.partition.fetch.bytes is what `group.fetch_default` says",
+            "librdkafka.metadata.broker.list is what `cluster.brokers` says",
+            "librdkafka.sasl.mechanisms is what `cluster.sasl.mechanism` says",
+        ],
+    );
+    check(
+        r#", "librdkafka": {"linger.ms": 3, "queue.buffering.max.ms": 7, "message.send.max.retries": 3, "retries": 4}"#,
+        &[
+            "librdkafka.queue.buffering.max.ms is another name of `linger.ms`",
+            "librdkafka.retries is another name of `message.send.max.retries`",
+        ],
+    );
+}
+
+/// Whether the client gets it before or after siphon's own value under the other name would be chance.
+#[test]
+fn a_usual_value_gives_way_to_the_same_property_under_another_name() {
+    let config = parse(r#"{"cluster": {"brokers": ["k:1"]}, "librdkafka": {"queue.buffering.max.ms": 7}}"#);
+    let client = config.client(&context(&["t"]), Role::Producer).unwrap();
+    assert_eq!((client.get("linger.ms"), client.get("queue.buffering.max.ms")), (Some("7"), None));
+}
+
+#[test]
+fn what_would_load_code_hide_topics_or_ask_for_transactions_is_refused_and_not_tried() {
+    check(
+        r#", "librdkafka": {"plugin.library.paths": "/missing.so", "topic.blacklist": "^o", "transactional.id": "t"}"#,
+        &[
+            "librdkafka.plugin.library.paths cannot be set",
+            "librdkafka.topic.blacklist cannot be set",
+            "librdkafka.transactional.id cannot be set",
+        ],
+    );
+    let config = parse(r#"{"cluster": {"brokers": ["k:1"]}, "librdkafka": {"plugin.library.paths": "/missing.so"}}"#);
+    let all = config.properties(&context(&["t"]), Role::Consumer);
+    assert!(all.iter().all(|property| property.name != "plugin.library.paths"), "the client would load it");
+}
+
+#[test]
 fn topics_are_names_or_regular_expressions() {
     let config = r#"{"cluster": {"brokers": ["a:1"]}, "group_id": "g"}"#;
     check_whole(config, &["orders", "orders.eu-1_x", "^order[s]?\\..*"], &[]);
     check_whole(config, &[], &[" the agent has no topic"]);
     check_whole(config, &["orders.*", "#"], &[" \"orders.*\" is no name of a topic", " \"#\" is no name"]);
+    let unreadable = " the Kafka client cannot read topic \"^orders[\" as a regular expression: correct it";
+    let found = parse(config).findings(&context(&["^fine", "^orders["]), Role::Consumer);
+    let found: Vec<_> = found.iter().map(|finding| format!("{} {}", finding.path, finding.message)).collect();
+    assert_eq!(found, [unreadable]);
 }
 
 #[test]
