@@ -239,7 +239,7 @@ mod tests {
             r#"{"regexp": {"field": "name", "find": "(?s)(.+)", "replace": "${1}${1}${1}${1}${1}${1}${1}${1}"}}"#;
         let letters = r#"{"literal": {"field": "name", "find": "Z", "replace": "ZZZZZZZZ"}}"#;
         for modifier in [whole, letters] {
-            let modifiers = format!("[{}]", vec![modifier; 12].join(","));
+            let modifiers = format!("[{}]", [modifier; 12].join(","));
             let reply = testing::run(built(&modifiers).expect("fine").as_ref(), Request::new("")).await;
             let message = reply.error.map(|error| error.to_string());
             let expected = "modifier/response-body: name would be larger than 67108864 bytes";
