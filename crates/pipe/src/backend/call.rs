@@ -133,7 +133,7 @@ impl Reading {
     }
 
     /// The usual way is to decode; every call would be allocated with room for the others, were they not boxed.
-    async fn read(&self, answer: Answer) -> Result<Response, PipeError> {
+    pub(crate) async fn read(&self, answer: Answer) -> Result<Response, PipeError> {
         if self.encoding == Encoding::NoOp {
             return Box::pin(self.as_it_came(answer)).await;
         }

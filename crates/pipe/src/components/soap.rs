@@ -117,11 +117,19 @@ fn text(element: JsonRef<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use ::http::HeaderMap;
+    use bytes::Bytes;
     use siphon_config::model::Backend;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::backend::Reading;
     use crate::components::testing;
     use crate::error::PipeError;
+    use crate::http::Answer;
     use crate::message::{Reply, Request};
     use crate::stage::{StageFuture, ready};
 
@@ -142,6 +150,31 @@ mod tests {
         backend.components.push(testing::component("backend/graphql", r#"{"type": "query", "query": "{a}"}"#));
         let problems = built(&backend).err().expect("refused");
         assert_eq!(problems[0].message, "backend/graphql writes the body of the call as well; keep one");
+    }
+
+    /// Answers with a fault, and a status of 200.
+    struct Failing;
+
+    impl Exchange for Failing {
+        fn exchange<'a>(&'a self, call: Outgoing, _: &'a Context) -> ExchangeFuture<'a> {
+            let body =
+                "<e:Envelope><e:Body><e:Fault><faultstring>no stock</faultstring></e:Fault></e:Body></e:Envelope>";
+            let answer =
+                Answer::from_memory(&call, StatusCode::OK, HeaderMap::new(), Bytes::from_static(body.as_bytes()));
+            Box::pin(std::future::ready(Ok(answer)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_came_with_a_success_is_an_error_that_says_why() {
+        let call = Outgoing::new(Method::POST, "http://h/".parse().expect("a url"), Arc::default(), Bytes::new());
+        let context = Context { deadline: Instant::now() + Duration::from_secs(60) };
+        let answer = Faults { below: Box::new(Failing) }.exchange(call, &context).await.expect("an answer");
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let backend = crate::fixture::backend("http://h", "/");
+        let reading = Reading::of(&backend).expect("no filters");
+        let error = reading.read(answer).await.expect_err("an error").to_string();
+        assert!(error.ends_with(": SOAP fault with status 200: no stock"), "{error}");
     }
 
     #[test]
