@@ -139,7 +139,7 @@ fn measured(runtime: &Runtime, pipe: &Pipe, events: usize) -> Result<Duration> {
 fn pipe(backends: &str, more: &str) -> Result<Pipe> {
     let more = if more.is_empty() { String::new() } else { format!(", {more}") };
     let agent = format!(
-        r#"{{"name": "x", "consumer": {{"topic": "x"}}, "backend": [{backends}], "extra_config": {{"bench": {{}}{more}}}}}"#
+        r#"{{"name": "x", "consumer": {{"topic": "x", "workers": {WORKERS}}}, "backend": [{backends}], "extra_config": {{"bench": {{}}{more}}}}}"#
     );
     let file = format!(r#"{{"version": 3, "async_agent": [{agent}]}}"#);
     let listed =

@@ -73,8 +73,8 @@ fn a_stop_under_load_loses_nothing_and_processes_nothing_twice() {
 #[test]
 fn a_second_signal_ends_the_process_though_a_script_keeps_the_agents_thread() {
     let backend = HttpBackend::start();
-    let script = "string.find(string.rep('a', 5000), string.rep('a*', 200) .. 'b')";
-    let busy = json!({"extra_config": {"modifier/lua-proxy": {"pre": script}}});
+    let script = "string.find(string.rep('a', 1000), string.rep('a*', 12) .. 'b')";
+    let busy = json!({"extra_config": {"modifier/lua-proxy": {"pre": script, "allow_open_libs": true}}});
     let lab = Lab::new(&config([with(agent("orders", &backend.url()), busy)]));
     lab.publish("orders", ["event-1"]);
     let mut siphon = lab.start();
