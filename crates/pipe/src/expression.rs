@@ -13,7 +13,6 @@ mod limits;
 mod names;
 mod patterns;
 mod scope;
-mod sides;
 mod sorts;
 mod values;
 
@@ -61,11 +60,6 @@ impl Expression {
     /// What it looks at.
     pub fn uses(&self) -> Uses {
         self.uses
-    }
-
-    /// Whether it can be true where one side of the call is known: before it, and after it.
-    pub fn can_hold_on_each_side(&self) -> bool {
-        sides::can_hold(&self.root, "resp_") && sides::can_hold(&self.root, "req_")
     }
 
     /// As the configuration has it.

@@ -54,9 +54,6 @@ fn build(component: &Component, _site: &Site<'_>, inner: Box<dyn Stage>) -> Chec
     let (mut gate, mut problems) = (Gate { before: Vec::new(), after: Vec::new(), inner }, Vec::new());
     for (index, settings) in settings.into_iter().enumerate() {
         match Expression::compile(&settings.check_expr) {
-            Ok(expression) if is_asked_in_vain(&expression) => {
-                problems.push(component.problem(&format!("[{index}].check_expr"), IN_VAIN));
-            }
             Ok(expression) => gate.add(&Arc::new(expression), settings.outcome),
             Err(found) => {
                 let place = format!("[{index}].check_expr");
@@ -65,15 +62,6 @@ fn build(component: &Component, _site: &Site<'_>, inner: Box<dyn Stage>) -> Chec
         }
     }
     if problems.is_empty() { Ok(Box::new(gate)) } else { Err(problems) }
-}
-
-const IN_VAIN: &str = "can never be true: req_… is known before the call only, and resp_… after it only; look at event \
-                       beside resp_…, or write two checks";
-
-/// On one of the two sides, where what is known of the other decides.
-fn is_asked_in_vain(expression: &Expression) -> bool {
-    let uses = expression.uses();
-    uses.request && uses.response && !expression.can_hold_on_each_side()
 }
 
 /// The checks around a stage.
