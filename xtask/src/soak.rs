@@ -26,7 +26,7 @@ pub fn task(arguments: &Arguments) -> Result<ExitCode> {
     let brokers = Started::usual()?;
     let mut command = cargo::command();
     command.envs(brokers.variables.iter().map(|(name, value)| (name, value)));
-    command.args(["test", "-p", "siphon-tests"]).args(arguments.profile.arguments());
+    command.args(["test", "--workspace"]).args(arguments.profile.arguments());
     command.args(SOAKED.iter().flat_map(|binary| ["--test", *binary])).args(["load::", "--", "--nocapture"]);
     command.env("SIPHON_TEST_PLUGINS", &built.folder).env("SIPHON_TEST_BIN", built.binary()?);
     cargo::run(command.env("SIPHON_SOAK_EVENTS", arguments.events.to_string()))?;
