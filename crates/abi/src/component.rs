@@ -67,16 +67,6 @@ impl Capabilities {
     pub const REQUESTS: Self = Self(1 << 9);
     /// A modifier of replies.
     pub const REPLIES: Self = Self(1 << 10);
-
-    /// Whether every bit of `other` is set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both sets of bits.
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// One thing that a library registers under its namespace keys.

@@ -31,11 +31,6 @@ impl Terms {
     pub const NONE: Self = Self(0);
     /// A failed message is not delivered again, whatever the verdict: the host rejects it at once instead of waiting first.
     pub const FAILURE_IS_FINAL: Self = Self(1);
-
-    /// Whether every bit of `other` is set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 /// Names one delivered message. Opaque to the host; only the driver judges whether it is stale.

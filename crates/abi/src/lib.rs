@@ -46,3 +46,22 @@ pub use pipe::{
 pub use settle::{Settlement, Verdict};
 pub use table::{Next, Object, OpenArgs, Poll, SinkTable, SourceTable};
 pub use value::{Pair, Pairs, Slice};
+
+/// Sets of bits: what is known of them can be asked and joined, in constants as well.
+macro_rules! sets_of_bits {
+    ($($set:ty),+) => {$(
+        impl $set {
+            /// Whether every bit of `other` is set.
+            pub const fn has(self, other: Self) -> bool {
+                self.0 & other.0 == other.0
+            }
+
+            /// Both sets of bits.
+            pub const fn and(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        }
+    )+};
+}
+
+sets_of_bits!(Capabilities, Fields, ReplyFlags, Terms);

@@ -43,16 +43,6 @@ impl ReplyFlags {
     pub const COMPLETE: Self = Self(1);
     /// [`ReplyView::raw`] is there, be it empty.
     pub const RAW: Self = Self(1 << 1);
-
-    /// Whether every bit of `other` is set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both sets of bits.
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// What a backend, or a merge of backends, answered.
@@ -127,16 +117,6 @@ impl Fields {
     pub const DATA: Self = Self(1 << 7);
     /// `complete` counts.
     pub const COMPLETE: Self = Self(1 << 8);
-
-    /// Whether every bit of `other` is set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both sets of bits.
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// What a plugin hands back. It owns what its slices point to; dropping it releases that, exactly once, from any thread.

@@ -116,7 +116,7 @@ impl Deliveries {
 
     /// The source has said what holds for it.
     pub(crate) fn agree(&mut self, terms: Terms) {
-        self.terms = Terms(self.terms.0 | terms.0);
+        self.terms = self.terms.and(terms);
     }
 
     /// `random` is uniform in `0.0..1.0`.

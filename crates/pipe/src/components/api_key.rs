@@ -146,12 +146,7 @@ mod tests {
 
     #[track_caller]
     fn refused(settings: &str, path: &str, message: &str) {
-        let component = testing::component(ENTRY.namespaces[0], settings);
-        let below = Client::new(ClientSettings::from(&crate::fixture::http()));
-        let problems = testing::with_site(|site| build(&component, site, Box::new(below))).err().expect(settings);
-        let said: Vec<_> = problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
-        assert!(said.len() == 1 && said[0].0 == path && said[0].1.contains(message), "{said:?}");
-        assert!(!said[0].1.contains("hunter2"), "{said:?}");
+        testing::layer_refused(&ENTRY, settings, path, message);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 use cel::{Context, Value};
+use http::HeaderName;
+use siphon_config::canonical_header;
 
-use super::facts::canonical;
 use super::limits::children;
 use super::{ENVIRONMENT, names};
 
@@ -47,7 +48,10 @@ fn is_headers(node: &IdedExpr) -> bool {
 
 fn misspelt(name: &IdedExpr) -> Option<(u64, String)> {
     let written = literal(name)?;
-    let right = canonical(&written.to_ascii_lowercase());
+    if HeaderName::from_bytes(written.as_bytes()).is_err() {
+        return Some((name.id, format!("no header can be called {written:?}")));
+    }
+    let right = canonical_header(written);
     let message = || format!("no header is spelt {written:?} here; write {right:?}");
     (written != right).then(|| (name.id, message()))
 }

@@ -7,6 +7,7 @@ use cel::ExecutionError;
 use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
 use http::HeaderMap;
+use siphon_config::canonical_header;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
@@ -186,7 +187,7 @@ fn params(params: &Params) -> CelMap<'_> {
 fn headers(headers: &HeaderMap) -> CelMap<'_> {
     map(headers.keys().map(|name| {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        (CelString::from(canonical(name.as_str())), list(values.map(|value| value.into_owned())))
+        (CelString::from(canonical_header(name.as_str())), list(values.map(|value| value.into_owned())))
     }))
 }
 
@@ -207,15 +208,4 @@ fn query(request: &Request) -> CelMap<'_> {
 fn list<'v>(texts: impl Iterator<Item = String>) -> Box<dyn Val + 'v> {
     let texts = texts.map(|text| Box::new(CelString::from(text)) as Box<dyn Val + 'v>);
     Box::new(CelList::from(texts.collect::<Vec<_>>()))
-}
-
-/// `x-tenant` as `X-Tenant`.
-pub(super) fn canonical(name: &str) -> String {
-    let mut is_first = true;
-    let letter = |byte: char| {
-        let letter = if is_first { byte.to_ascii_uppercase() } else { byte };
-        is_first = byte == '-';
-        letter
-    };
-    name.chars().map(letter).collect()
 }

@@ -344,6 +344,7 @@ fn a_literal_that_is_never_there_or_never_read_is_refused() {
     refused("event.headers['x-tenant'] == ['7']", &[&format!("{spelling} (line 1, column 15)")]);
     refused("'x-tenant' in req_headers", &[&format!("{spelling} (line 1, column 1)")]);
     refused("resp_metadata_headers['x-tenant'][0] == '7'", &[&format!("{spelling} (line 1, column 23)")]);
+    refused("'X y' in req_headers", &["no header can be called \"X y\" (line 1, column 1)"]);
     refused(
         "timestamp(now) > timestamp('garbage')",
         &["timestamp() cannot read \"garbage\"; it reads texts such as \"2024-01-31T12:00:00Z\" (line 1, column 28)"],

@@ -2,6 +2,7 @@
 
 use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 use mlua::{AnyUserData, Lua, Value};
+use siphon_config::canonical_header;
 
 use super::allowance::Allowance;
 use super::arguments::{Arguments, lua_text};
@@ -114,7 +115,7 @@ impl<'m> Access<'m> {
 
 fn all(map: &HeaderMap, hands: &mut Hands) -> mlua::Result<Node> {
     let mut list = |name: &HeaderName| values(map, name, hands).map(Item::Open);
-    let fields = map.keys().map(|name| Ok((usual(name.as_str()).into(), list(name)?)));
+    let fields = map.keys().map(|name| Ok((canonical_header(name.as_str()).into(), list(name)?)));
     let table = Node::of_fields(fields.collect::<mlua::Result<_>>()?);
     hands.note(&table, map.keys().map(|name| name.as_str().len()).sum())?;
     Ok(table)
@@ -147,17 +148,7 @@ pub(super) fn name_of(name: &str) -> mlua::Result<HeaderName> {
 }
 
 pub(super) fn value_of(name: &HeaderName, value: &[u8]) -> mlua::Result<HeaderValue> {
-    let wrong = |_| format!("the value for {} has a character that no header may have", usual(name.as_str()));
+    let wrong =
+        |_| format!("the value for {} has a character that no header may have", canonical_header(name.as_str()));
     HeaderValue::from_bytes(value).map_err(wrong).map_err(mlua::Error::runtime)
-}
-
-/// `x-request-id` as `X-Request-Id`.
-fn usual(name: &str) -> String {
-    let mut begins = true;
-    let spell = |letter: char| {
-        let spelt = if begins { letter.to_ascii_uppercase() } else { letter };
-        begins = letter == '-';
-        spelt
-    };
-    name.chars().map(spell).collect()
 }
